@@ -1,0 +1,26 @@
+"""An incident: one per customer and kind while it lasts. It carries what several findings of one act have in common."""
+
+import msgspec
+
+from abusewatch.model.finding import Detection
+
+
+class Incident(msgspec.Struct, frozen=True):
+    """`id` is what people quote (AW-2026-000123); `customer` is the customer's id, or `address:ADDR` when no inventory names one.
+
+    `state` is one of `incidents.lifecycle.STATES`. `detections` holds the newest version of each finding, by episode.
+    """
+
+    id: str
+    customer: str
+    kind: str
+    state: str
+    severity: str
+    confidence: float
+    basis: str
+    first_us: int
+    last_us: int
+    detections: tuple[Detection, ...]
+    opened_us: int
+    updated_us: int
+    notified_us: int | None = None
