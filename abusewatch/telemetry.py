@@ -1,0 +1,190 @@
+"""What moves is counted, what happens is said: the metrics and the log of one process.
+
+Rules obeyed here: prefix `abusewatch_`, base units, counters end in `_total`, moments are timestamps and never ages,
+every failure has its attempts beside it, series exist before anything happens. Labels are closed lists or names from
+the configuration (sources, rules); no address, customer or mail address is ever a label, and in the log they stand only
+under `PERSONAL_KEYS`.
+"""
+
+import hashlib
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any, Literal, TextIO
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+
+import abusewatch
+from abusewatch.model.kinds import KINDS
+
+PREFIX = "abusewatch_"
+
+OUTCOMES = ("decoded", "rejected", "unlisted", "bug")
+REJECTS = (
+    "truncated", "version", "length", "template", "missing_template", "count", "set", "field", "sample", "header", "link",
+    "limit", "unlisted", "bug", "other",
+)  # fmt: skip
+DROPS = ("kernel", "ring", "queue", "rows", "late", "state", "evidence", "shutdown")
+STATUSES = ("sandbox", "observe", "stable")
+INCIDENT_STATES = ("open", "notified", "quiet", "held", "resolved", "closed")
+AUDIENCES = ("operator", "customer", "desk", "complainant")
+MESSAGE_STATES = ("shadow", "held", "queued", "leased", "sent", "parked", "expired", "blocked")
+REPLIES = ("4xx", "5xx", "connect", "timeout", "tls", "other")
+STAGES = ("receive", "detect", "casework", "delivery")
+
+
+class Telemetry:
+    """All metrics of one process, in a registry of its own so that two services in one test never share a number."""
+
+    def __init__(self) -> None:
+        """Create every series whose labels are known before anything has happened."""
+        self.registry = CollectorRegistry()
+        c, g = self._counter, self._gauge
+        self.build = g("build_info", "Constant 1; the version is in the label", ("version",))
+        self.build.labels(abusewatch.__version__).set(1)
+        self.started = g("start_time_seconds", "When this process started, Unix time")
+        self.datagrams = c("datagrams", "Export datagrams received and what became of them", ("source", "outcome"))
+        self.records = c("records", "Flow records or packets decoded", ("source",))
+        self.received = g(
+            "source_last_received_timestamp_seconds", "Newest datagram of a source, Unix time", ("source",)
+        )
+        self.lost = c("exporter_lost", "Records or datagrams missing by the exporters' sequence numbers", ("source",))
+        self.rejected = c("rejected", "Datagrams, sets or frames not decoded", ("reason",), REJECTS)
+        self.dropped = c("dropped", "Datagrams or rows given up for want of room", ("reason",), DROPS)
+        self.late = c("late_records", "Records that came after their pane had closed")
+        self.watermark = g("watermark_timestamp_seconds", "Event time up to which rules were evaluated, Unix time")
+        self.panes = c("panes_closed", "Panes of event time evaluated")
+        self.gate_raised = c("gate_raised", "Times a bounded aggregate raised its gate because of too many keys")
+        self.evicted = c("keys_evicted", "Keys given up by bounded aggregates")
+        self.findings = c("findings", "Findings begun, by rule and its status", ("rule", "status"))
+        self.rule_failures = c("rule_failures", "Evaluations of a rule that failed", ("rule",))
+        self.incidents = c("incidents", "Incidents entering a state", ("kind", "state"))
+        self.messages = c("messages", "Messages entering a state", ("audience", "state"))
+        self.smtp_attempts = c("smtp_attempts", "Deliveries tried")
+        self.smtp_failures = c("smtp_failures", "Deliveries that failed, by class of the answer", ("reply",), REPLIES)
+        self.leak_checks = c("leak_checks", "Finished messages checked for what their reader may not see")
+        self.leak_blocks = c("leak_blocks", "Messages stopped by that check")
+        self.casework_attempts = c("casework_attempts", "Turns of the casework task")
+        self.casework_failures = c("casework_failures", "Turns of the casework task that failed and are repeated")
+        self.reload_attempts = c("reload_attempts", "Reloads asked for")
+        self.reload_failures = c("reload_failures", "Reloads refused for faults in what was to be loaded")
+        self.loaded = g("config_loaded_timestamp_seconds", "When the configuration in force was loaded, Unix time")
+        self.clock_jumps = c("clock_jumps", "Wall clock jumps of more than a minute")
+        self.queue = g("queue_length", "Things waiting before a stage", ("stage",), STAGES)
+        self.ready = g("ready", "1 while the pipeline moves, 0 while starting, draining or stuck")
+        for kind in KINDS:
+            self.incidents.labels(kind, "open")
+        for audience in AUDIENCES[:2]:
+            for state in MESSAGE_STATES:
+                self.messages.labels(audience, state)
+
+    def _counter(self, name: str, text: str, labels: tuple[str, ...] = (), values: tuple[str, ...] = ()) -> Counter:
+        counter = Counter(PREFIX + name, text, labels, registry=self.registry)
+        for value in values:
+            counter.labels(value)
+        return counter
+
+    def _gauge(self, name: str, text: str, labels: tuple[str, ...] = (), values: tuple[str, ...] = ()) -> Gauge:
+        gauge = Gauge(PREFIX + name, text, labels, registry=self.registry)
+        for value in values:
+            gauge.labels(value)
+        return gauge
+
+    def declare_source(self, source: str) -> None:
+        """Create the series of a source that the configuration names."""
+        for outcome in OUTCOMES:
+            self.datagrams.labels(source, outcome)
+        self.records.labels(source)
+        self.lost.labels(source)
+
+    def declare_rule(self, rule: str, status: str) -> None:
+        """Create the series of a rule that was loaded."""
+        self.findings.labels(rule, status)
+        self.rule_failures.labels(rule)
+
+    def exposition(self) -> bytes:
+        """Write all series in the text format of Prometheus."""
+        return generate_latest(self.registry)
+
+
+class Meter:
+    """Feeds a counter from a total that somebody else keeps: `advance(total)` adds what is new since the last call."""
+
+    def __init__(self, counter: Counter) -> None:
+        """Start from zero, as the counter does."""
+        self._counter = counter
+        self._seen = 0
+
+    def advance(self, total: int) -> int:
+        """Add the difference; a total that went back began anew at zero. Returns what was added."""
+        added = total - self._seen if total >= self._seen else total
+        self._seen = total
+        if added:
+            self._counter.inc(added)
+        return added
+
+
+PERSONAL_KEYS = frozenset({"offender", "target", "address", "customer", "recipient"})
+"""The only keys under which an address, a customer or a mail address may be logged."""
+
+Personal = Literal["keep", "pseudonym", "drop"]
+PERSONAL_CHOICES: tuple[Personal, ...] = ("keep", "pseudonym", "drop")
+
+
+class PersonalKeys:
+    """The one log processor that knows personal keys: keeps, drops or replaces them by a keyed hash."""
+
+    def __init__(self, choice: Personal, key: bytes = b"") -> None:
+        """`key` is secret and should live no longer than the log; empty for `keep` and `drop`."""
+        if choice == "pseudonym" and not key:
+            raise ValueError("pseudonyms need a key: a plain hash of an IPv4 address is undone in seconds (RFC 6235)")
+        self._choice = choice
+        self._key = key[:32]
+
+    def __call__(self, _logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        """Apply the choice to one event."""
+        if self._choice == "keep":
+            return event
+        for name in PERSONAL_KEYS & event.keys():
+            if self._choice == "drop":
+                del event[name]
+            else:
+                digest = hashlib.blake2s(str(event[name]).encode(), key=self._key, digest_size=6)
+                event[name] = f"~{digest.hexdigest()}"
+        return event
+
+
+def _one_line(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Escape control characters in text: a terminal obeys them, and a newline would forge a second line."""
+    for name, value in event.items():
+        if isinstance(value, str) and not value.isprintable():
+            event[name] = value.encode("unicode_escape").decode("ascii")
+    return event
+
+
+def configure_log(
+    stream: TextIO = sys.stderr,
+    *,
+    json: bool | None = None,
+    level: str = "info",
+    personal: PersonalKeys | None = None,
+) -> None:
+    """Send events to `stream`: JSON lines for a service (the default when nobody watches), readable on a terminal."""
+    as_json = not stream.isatty() if json is None else json
+    renderer: Any = structlog.processors.JSONRenderer()
+    if not as_json:
+        renderer = structlog.dev.ConsoleRenderer(colors=stream.isatty(), sort_keys=False)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            personal or PersonalKeys("keep"),
+            structlog.processors.dict_tracebacks if as_json else structlog.processors.format_exc_info,
+            _one_line,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.PrintLoggerFactory(stream),
+        cache_logger_on_first_use=False,
+    )
