@@ -1,0 +1,305 @@
+"""Bind a tree to columns and refuse what cannot mean anything: unknown names, units that do not fit, divisions by what can be 0.
+
+A bound tree holds columns or measures, numbers and prefixes only: words of closed lists became numbers, sets became their items, flag tests a mask.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import reduce
+
+from abusewatch.detect import functions, units
+from abusewatch.detect.columns import ELSEWHERE, Column
+from abusewatch.detect.expression import (
+    COMPARISONS,
+    DURATIONS,
+    Binary,
+    Call,
+    Choices,
+    In,
+    Item,
+    Logic,
+    Name,
+    Negation,
+    Node,
+    Not,
+    Number,
+    Prefix,
+    Range,
+    RuleError,
+    SetName,
+)
+from abusewatch.detect.units import BOOLEAN, Code, Type
+
+_FLAG_LETTERS = {"F": 1, "S": 2, "R": 4, "P": 8, "A": 16, "U": 32}
+
+
+def suggestion(word: str, known: Mapping[str, object] | frozenset[str] | tuple[str, ...]) -> str:
+    """Guess what was meant: `did you mean ...?`, or nothing."""
+    if (other := ELSEWHERE.get(word)) in known:
+        return f"here it is called {other}"
+    close = get_close_matches(word, list(known), 1, 0.6)
+    return f"did you mean {close[0]}?" if close else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a text may name: columns (or, in `when`, measures), the rule's sets, and what all of it is called in faults."""
+
+    columns: Mapping[str, Column]
+    sets: Mapping[str, Choices] = field(default_factory=dict)
+    what: str = "column"
+
+    def condition(self, node: Node) -> Node:
+        """Bind a condition."""
+        bound, kind = self.bind(node)
+        if kind.kind != "boolean":
+            raise RuleError(f"expected a condition, found {kind}", _start(node))
+        return bound
+
+    def number(self, node: Node) -> tuple[Node, Type]:
+        """Bind a quantity."""
+        bound, kind = self.bind(node)
+        if kind.kind != "number":
+            raise RuleError(f"expected a number, found {kind}", _start(node))
+        return bound, kind
+
+    def bind(self, node: Node) -> tuple[Node, Type]:
+        """Bind any node and find its type."""
+        match node:
+            case Number(amount=amount, unit=unit):
+                base = units.SECONDS if unit in DURATIONS and unit else units.PLAIN
+                return node, Type("number", base, least=amount, constant=True)
+            case Name():
+                return node, self._column(node).type
+            case Prefix():
+                return node, units.ADDRESS
+            case Call():
+                return self._call(node)
+            case Negation(operand=operand):
+                bound, kind = self.number(operand)
+                return Negation(bound, node.at), Type("number", kind.unit, constant=kind.constant)
+            case Not(operand=operand):
+                return Not(self.condition(operand), node.at), BOOLEAN
+            case Logic(op=op, parts=parts):
+                return Logic(op, tuple(self.condition(part) for part in parts), node.at), BOOLEAN
+            case In():
+                return self._in(node), BOOLEAN
+            case Binary(op=op) if op in COMPARISONS:
+                return self._comparison(node), BOOLEAN
+            case Binary():
+                return self._arithmetic(node)
+
+    def _column(self, node: Name) -> Column:
+        if node.name in self.columns:
+            return self.columns[node.name]
+        if node.name in self.sets:
+            raise RuleError(f"{node.name} is a set", node.at, f"write: some_{self.what} in ${node.name}")
+        for listed in (units.PROTOCOL, units.OUTCOME):
+            if node.name in listed.words and listed.name in self.columns:
+                raise RuleError(
+                    f"{node.name} is a word for {listed.name}", node.at, f"write: {listed.name} = {node.name}"
+                )
+        raise RuleError(f"there is no {self.what} {node.name!r}", node.at, suggestion(node.name, self.columns))
+
+    def _call(self, node: Call) -> tuple[Node, Type]:
+        if node.function in functions.EXTREMES:
+            return self._extreme(node)
+        test = functions.FLAG_TESTS.get(node.function)
+        if test is None:
+            hint = suggestion(node.function, (*functions.EXTREMES, *functions.FLAG_TESTS))
+            if node.function in functions.MEASURES:
+                hint = "name it in [measure] and use the name here"
+            raise RuleError(f"there is no function {node.function}() here", node.at, hint)
+        column = Name(test[0], node.at)
+        self._column(column)
+        mask = 0
+        for argument in node.arguments:
+            word = argument.name if isinstance(argument, Name) else ""
+            if word not in units.FLAG_BITS:
+                raise RuleError(
+                    "expected a TCP flag",
+                    _start(argument),
+                    suggestion(word, units.FLAG_BITS) or ", ".join(units.FLAG_BITS),
+                )
+            mask |= units.FLAG_BITS[word]
+        if not mask:
+            raise RuleError(f"{node.function}() needs a flag", node.at, test[1])
+        return Call(node.function.removeprefix("reply_"), (column, Number(mask, "", node.at)), node.at), BOOLEAN
+
+    def _extreme(self, node: Call) -> tuple[Node, Type]:
+        if len(node.arguments) < 2:
+            raise RuleError(f"{node.function}() needs two numbers here", node.at, functions.EXTREMES[node.function])
+        sides = [self.number(argument) for argument in node.arguments]
+        kind = reduce(lambda left, right: _fit(left, right, node), (side[1] for side in sides))
+        least = (max if node.function == "max" else min)(side[1].least for side in sides)
+        return Call(node.function, tuple(side[0] for side in sides), node.at), Type(
+            "number", kind.unit, least=least, constant=kind.constant
+        )
+
+    def _arithmetic(self, node: Binary) -> tuple[Node, Type]:
+        (left, one), (right, two) = self.number(node.left), self.number(node.right)
+        bound = Binary(node.op, left, right, node.at)
+        constant = one.constant and two.constant
+        if node.op in "+-":
+            unit = _fit(one, two, node).unit
+            return bound, Type(
+                "number", unit, least=one.least + two.least if node.op == "+" else float("-inf"), constant=constant
+            )
+        positive = one.least >= 0 and two.least >= 0
+        if node.op == "*":
+            return bound, Type(
+                "number",
+                units.times(one.unit, two.unit),
+                least=one.least * two.least if positive else float("-inf"),
+                constant=constant,
+            )
+        if two.least <= 0:
+            what = f"{node.right.name} can be 0" if isinstance(node.right, Name) else "the divisor can be 0"
+            raise RuleError(
+                f"{what}: divide by max(..., 1)",
+                node.at,
+                "count(), distinct() and sums of packets without where never are 0",
+            )
+        floor = one.least / two.least if two.constant else 0.0
+        return bound, Type(
+            "number", units.times(one.unit, two.unit, -1), least=floor if positive else float("-inf"), constant=constant
+        )
+
+    def _comparison(self, node: Binary) -> Node:
+        kind = self._peek(node.left) or self._peek(node.right)
+        if kind is not None and kind.code is not None:
+            return self._coded(node, kind.code)
+        (left, one), (right, two) = self.bind(node.left), self.bind(node.right)
+        if one.constant and two.constant:
+            raise RuleError("both sides are constants: this never changes", node.at)
+        if "address" in {one.kind, two.kind}:
+            _addresses(node, one, two)
+        elif "boolean" in {one.kind, two.kind}:
+            raise RuleError("a condition is not compared", node.at, "join conditions with and, or, not")
+        else:
+            _fit(one, two, node)
+        return Binary(node.op, left, right, node.at)
+
+    def _peek(self, node: Node) -> Type | None:
+        """Find the type of a column that identifies; a word on the other side can only be read knowing it."""
+        if isinstance(node, Name) and node.name in self.columns and self.columns[node.name].type.code:
+            return self.columns[node.name].type
+        return None
+
+    def _coded(self, node: Binary, kind: Code) -> Node:
+        if node.op not in {"=", "!="} and not kind.ordered:
+            raise RuleError(f"{kind.name} has no order", node.at, "use = or in")
+        if kind is units.FLAGS:
+            return self._flags(node)
+        return Binary(node.op, self._side(node.left, kind), self._side(node.right, kind), node.at)
+
+    def _side(self, node: Node, kind: Code) -> Node:
+        peeked = self._peek(node)
+        if peeked is not None:
+            if peeked.code is not kind:
+                raise RuleError(f"{kind.name} is not compared with {peeked}", node.at)
+            return node
+        if isinstance(node, Name | Number):
+            return self._value(node, kind)
+        bound, other = self.bind(node)
+        raise RuleError(f"{kind.name} is not compared with {other}", _start(bound))
+
+    def _value(self, node: Name | Number, kind: Code) -> Number:
+        """Read a word or a number as a value of a closed list."""
+        if isinstance(node, Name):
+            if node.name in kind.words:
+                return Number(kind.words[node.name], "", node.at)
+            if node.name in self.columns:
+                raise RuleError(f"{kind.name} is not compared with {self.columns[node.name].type}", node.at)
+            hint = suggestion(node.name, kind.words) or ", ".join(kind.words)
+            raise RuleError(f"{node.name!r} is no {kind.name}", node.at, hint)
+        if (node.unit in DURATIONS and node.unit) or node.amount != int(node.amount) or node.amount > kind.top:
+            raise RuleError(f"{kind.name} is a whole number up to {kind.top}", node.at)
+        return Number(node.amount, "", node.at)
+
+    def _flags(self, node: Binary) -> Node:
+        column, letters = (node.left, node.right) if self._peek(node.left) else (node.right, node.left)
+        if not isinstance(letters, Name) or not re.fullmatch("[FSRPAU]+", letters.name) or letters.name in self.columns:
+            raise RuleError(
+                "flags are compared with letters", _start(letters), "flags = S, flags = SA (F S R P A U), or flag(syn)"
+            )
+        mask = sum(_FLAG_LETTERS[letter] for letter in set(letters.name))
+        test = Call("flags_are", (column, Number(mask, "", letters.at)), node.at)
+        return test if node.op == "=" else Not(test, node.at)
+
+    def _in(self, node: In) -> Node:
+        choices = self._set(node.choices) if isinstance(node.choices, SetName) else node.choices
+        kind = self._peek(node.operand)
+        operand, kind = (node.operand, kind) if kind else self.bind(node.operand)
+        if kind.kind == "boolean" or kind.constant or isinstance(operand, Prefix) or kind.code is units.FLAGS:
+            raise RuleError(f"{kind} is not looked up in a set", _start(node.operand))
+        at = node.choices.at
+        items = tuple(
+            self._item(item, kind, at if isinstance(node.choices, SetName) else item.at) for item in choices.items
+        )
+        return In(operand, Choices(items, at), node.negated, node.at)
+
+    def _set(self, node: SetName) -> Choices:
+        if node.name in self.sets:
+            return self.sets[node.name]
+        listed = node.name in units.PROTOCOL.words or node.name in units.OUTCOME.words
+        hint = (
+            f"write: in ({node.name})" if listed else suggestion(node.name, self.sets) or "sets are defined in [sets]"
+        )
+        raise RuleError(f"there is no set {node.name!r}", node.at, hint)
+
+    def _item(self, item: Item, kind: Type, at: int) -> Item:
+        if isinstance(item, Range):
+            low, high = self._item(item.low, kind, at), self._item(item.high, kind, at)
+            if not isinstance(low, Number) or not isinstance(high, Number) or low.amount > high.amount:
+                raise RuleError("a range goes from the smaller number to the greater", at)
+            return Range(low, high, item.at)
+        if (kind.kind == "address") != isinstance(item, Prefix):
+            raise RuleError(f"the set does not hold {kind} but {_describe(item)}", at)
+        if kind.code is not None and isinstance(item, Name | Number):
+            return self._value(item, kind.code)
+        if isinstance(item, Name):
+            raise RuleError(f"{item.name!r} is no number", at)
+        if isinstance(item, Number):
+            _fit(kind, self.bind(item)[1], item)
+        return item
+
+
+def _describe(item: Item) -> str:
+    return {Prefix: "addresses", Name: "words"}.get(type(item), "numbers")
+
+
+def _start(node: Node) -> int:
+    """Find where a node begins; operators know only where they stand."""
+    while isinstance(node, Binary | In):
+        node = node.left if isinstance(node, Binary) else node.operand
+    return node.at
+
+
+def _fit(left: Type, right: Type, node: Node) -> Type:
+    """Check that two numbers can be added or compared, and say what the sum is."""
+    if left.unit == right.unit:
+        return Type("number", left.unit, least=left.least, constant=left.constant and right.constant)
+    for constant, other in ((left, right), (right, left)):
+        if constant.constant and constant.unit == units.PLAIN and other.unit != units.SECONDS:
+            return Type("number", other.unit, constant=other.constant)
+    hint = (
+        "write a duration with s, m, h or d"
+        if units.SECONDS in {left.unit, right.unit}
+        else "divide one by the other to compare them"
+    )
+    if left.kind == right.kind == "number":
+        raise RuleError(f"units do not fit: {left} and {right}", node.at, hint)
+    raise RuleError(f"{left} does not go with {right}", node.at)
+
+
+def _addresses(node: Binary, one: Type, two: Type) -> None:
+    if one.kind != two.kind or (isinstance(node.left, Prefix) and isinstance(node.right, Prefix)):
+        raise RuleError(f"{one} is not compared with {two}", node.at)
+    if node.op not in {"=", "!="}:
+        raise RuleError("addresses have no order", node.at, "use = or in")
+    for side in (node.left, node.right):
+        if isinstance(side, Prefix) and not side.network.endswith("/128" if ":" in side.network else "/32"):
+            raise RuleError(f"{side.network} is a network", side.at, f"write: in {side.network}")
