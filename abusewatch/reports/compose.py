@@ -1,0 +1,276 @@
+"""From a view to a finished mail: choose the values, render, build, and check what came out.
+
+The composer sees an incident without evidence and the view of one audience, so it has nothing else to tell. Each mail
+passes the header gate while it is built and the leak check when it is finished. The same arguments give the same
+bytes.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import Any, Literal
+from urllib.parse import quote
+
+import msgspec
+
+import abusewatch
+from abusewatch.model.contact import Contact
+from abusewatch.model.customer import Customer
+from abusewatch.model.finding import iso
+from abusewatch.model.incident import Incident
+from abusewatch.model.kinds import KINDS
+from abusewatch.model.message import Audience, Message
+from abusewatch.reports import leaks, xarf
+from abusewatch.reports.headers import addr_spec
+from abusewatch.reports.identity import keyed, message_id, optout_token
+from abusewatch.reports.mime import Attachment, Headers, build
+from abusewatch.reports.settings import ReportSettings
+from abusewatch.reports.texts import Texts
+from abusewatch.reports.view import Seen, Sighting, View
+
+Stage = Literal["first", "update", "closing"]
+
+SHOWN = 25
+"""Addresses in the text of a mail; the rest is in the attachment. A longer text is not read."""
+ROWS_SHOWN = 3
+NAMED = 3
+"""Addresses of ours in a subject."""
+CERTAIN = frozenset({"handshake", "anchored"})
+
+
+class Composer:
+    """Writes mails for one provider. Holds no state but the texts it has read."""
+
+    def __init__(self, settings: ReportSettings) -> None:
+        """Read the texts of the default language, so that a broken override stops the start and not a mail."""
+        self._settings = settings
+        self._texts: dict[str, Texts] = {}
+        self._language(settings.language)
+
+    def compose_operator(
+        self,
+        incident: Incident,
+        view: View,
+        contact: Contact,
+        now_us: int,
+        *,
+        stage: Stage = "first",
+        sequence: int = 0,
+        language: str | None = None,
+    ) -> Message:
+        """Write to the operator of attacked networks: text and XARF.
+
+        Without a known contact the mail goes to our own desk and says so.
+
+        HeaderError when the contact is no plain address, TextError when a template fails, LeakError when the result
+        shows what it may not.
+        """
+        recipient = addr_spec(contact.email) if contact.email else self._settings.sender
+        texts = self._language(language or self._settings.language)
+        words = texts.phrases["words"]
+        documents = xarf.documents(incident, view, recipient, self._settings)
+        values = self._values(incident, view, stage, texts) | {
+            "unresolved": contact.email is None,
+            "customer_known": not incident.customer.startswith("address:"),
+            "advice": texts.family(incident.kind)["operator"],
+            "attached": len(documents),
+            "port_note": _port_note(documents, view, texts),
+            "contact_reason": f"{words.get(f'source_{contact.source}', words['source_other'])} {contact.network}",
+            "stop_token": optout_token(self._settings.message_id_key, recipient),
+        }
+        attachments = [
+            Attachment(f"xarf{f'-{n}' if n > 1 else ''}.json", "application/json", msgspec.json.encode(d))
+            for n, d in enumerate(documents, 1)
+        ]
+        report = (
+            (("Feedback-Type", "xarf"), ("User-Agent", f"abusewatch/{abusewatch.__version__}"), ("Version", "1"))
+            if documents
+            else ()
+        )
+        draft = _Draft(incident.id, "operator", recipient, now_us, sequence, report, attachments)
+        addresses = {target.address for one in view.sightings for target in one.targets}
+        return self._finish(draft, texts, values, view, addresses, {contact.network})
+
+    def compose_customer(
+        self,
+        incident: Incident,
+        view: View,
+        customer: Customer | None,
+        now_us: int,
+        *,
+        stage: Stage = "first",
+        sequence: int = 0,
+        recipient: str | None = None,
+    ) -> Message:
+        """Write to our customer, at `recipient` or his first contact.
+
+        Without one the notice goes to our own desk and says so. Errors as for the operator's.
+        """
+        known = recipient or (customer.contacts[0] if customer and customer.contacts else None)
+        texts = self._language(customer.language if customer else self._settings.language)
+        family = texts.family(incident.kind)
+        networks = list(dict.fromkeys(network for one in view.sightings for network in one.networks))
+        values = self._values(incident, view, stage, texts) | {
+            "unresolved": known is None,
+            "networks": networks,
+            "networks_more": max((one.networks_more for one in view.sightings), default=0),
+            "meaning": family["meaning"],
+            "steps": family["steps"],
+            "evidence_days": self._settings.evidence_days,
+            "kind_reported": KINDS[incident.kind].operator_mail,
+        }
+        draft = _Draft(
+            incident.id, "customer", addr_spec(known) if known else self._settings.sender, now_us, sequence, (), []
+        )
+        return self._finish(draft, texts, values, view, set(), set(networks))
+
+    def _language(self, language: str) -> Texts:
+        if language not in self._texts:
+            self._texts[language] = Texts(language, self._settings.templates)
+        return self._texts[language]
+
+    def _values(self, incident: Incident, view: View, stage: Stage, texts: Texts) -> dict[str, Any]:
+        """Gather what both texts need; nothing that one audience may not see may be added here."""
+        settings, offenders = self._settings, _offenders(view)
+        return {
+            "case": incident.id,
+            "stage": stage,
+            "offenders": ", ".join(offenders[:NAMED])
+            + (f" (+ {len(offenders) - NAMED})" if len(offenders) > NAMED else ""),
+            "what": texts.kind(incident.kind),
+            "sightings": [_sighting(one, incident) for one in view.sightings],
+            "bases": [texts.basis(basis) for basis in dict.fromkeys(one.basis for one in view.sightings)],
+            "elsewhere": max((one.others for one in view.sightings), default=0),
+            "unverified": not any(one.basis in CERTAIN for one in view.sightings),
+            "volume": KINDS[incident.kind].xarf == "connection/ddos",
+            "digest": view.digest,
+            "quiet_hours": 24,
+            "organisation": settings.organisation,
+            "sender": settings.sender,
+            "phone": settings.phone,
+        }
+
+    def _finish(
+        self, draft: "_Draft", texts: Texts, values: dict[str, Any], view: View, addresses: set[str], networks: set[str]
+    ) -> Message:
+        settings = self._settings
+        subject = texts.subject(draft.audience, values)
+        headers, ident = self._headers(draft, subject)
+        boundary = "=_" + keyed(settings.message_id_key, "boundary", ident).hex()[:32]
+        raw = build(headers, texts.render(f"{draft.audience}.txt", values), boundary, draft.report, draft.attachments)
+        leaks.check(
+            raw,
+            leaks.Allowed(
+                addresses=frozenset({*addresses, *_offenders(view)}),
+                networks=frozenset(networks),
+                emails=frozenset({draft.recipient.lower(), settings.sender.lower()}),
+                id_domain=settings.domain.lower(),
+            ),
+        )
+        dedup = f"{draft.case}|{draft.audience}|{draft.recipient.lower()}|{draft.sequence}"
+        return Message(ident, dedup, draft.case, draft.audience, settings.sender, draft.recipient, subject, raw)
+
+    def _headers(self, draft: "_Draft", subject: str) -> tuple[Headers, str]:
+        """Set every header of the mail.
+
+        A later mail of the case answers the first one, so that both sides see one thread.
+        """
+        settings = self._settings
+        idents = [
+            message_id(settings.message_id_key, settings.domain, draft.case, draft.recipient, n)
+            for n in sorted({0, max(draft.sequence - 1, 0), draft.sequence})
+        ]
+        headers = [
+            ("From", settings.sender),
+            ("Sender", settings.sender),
+            ("To", draft.recipient),
+            ("Subject", subject),
+            ("Date", format_datetime(datetime.fromtimestamp(draft.now_us // 1_000_000, UTC))),
+            ("Message-ID", idents[-1]),
+            ("Auto-Submitted", "auto-generated"),
+        ]
+        if len(idents) > 1:
+            headers += [("In-Reply-To", idents[-2]), ("References", " ".join(idents[:-1]))]
+        if draft.audience == "operator":
+            stop = quote(f"STOP {optout_token(settings.message_id_key, draft.recipient)}")
+            headers.append(("List-Unsubscribe", f"<mailto:{settings.sender}?subject={stop}>"))
+        return headers, idents[-1]
+
+
+class _Draft(msgspec.Struct, frozen=True):
+    """What is decided of a mail before it is written."""
+
+    case: str
+    audience: Audience
+    recipient: str
+    now_us: int
+    sequence: int
+    report: Headers
+    attachments: list[Attachment]
+
+
+def _offenders(view: View) -> list[str]:
+    """List our own addresses that the view speaks of; there is none when each source was forged."""
+    return sorted({one.offender for one in view.sightings if one.offender})
+
+
+def _sighting(sighting: Sighting, incident: Incident) -> dict[str, Any]:
+    """Prepare one finding for the templates: times as text, a target's records under it."""
+    own = len(sighting.targets) + sighting.targets_more
+    return {
+        "title": sighting.title,
+        "offender": sighting.offender,
+        "targets_count": own,
+        "attacked": sighting.others + own,
+        "first_seen": _time(sighting.first_us or incident.first_us),
+        "last_seen": _time(sighting.last_us or incident.last_us),
+        "protocol": sighting.protocol.upper(),
+        "ports": [] if sighting.protocol.startswith("icmp") else list(sighting.target_ports),
+        "src_ports": [port for port in sighting.src_ports if port],
+        "total": _counts(sighting),
+        "sampling_rate": sighting.sampling_rate,
+        "coverage": sighting.coverage,
+        "peak_pps": sighting.peak_pps,
+        "peak_bps": sighting.peak_bps,
+        "targets": [_target(target, icmp=sighting.protocol.startswith("icmp")) for target in sighting.targets[:SHOWN]],
+        "targets_more": sighting.targets_more + max(0, len(sighting.targets) - SHOWN),
+    }
+
+
+def _target(target: Seen, *, icmp: bool) -> dict[str, Any]:
+    rows = [
+        {"first_seen": _time(r.start_us), "src_port": r.src_port, "dst_port": 0 if icmp else r.dst_port}
+        for r in target.rows
+        if r.start_us
+    ]
+    return {
+        "address": target.address,
+        "ports": [] if icmp else list(target.ports),
+        "first_seen": _time(target.first_us),
+        "last_seen": _time(target.last_us),
+        "total": _counts(target),
+        "rows": rows[:ROWS_SHOWN],
+    }
+
+
+def _counts(seen: Seen | Sighting) -> tuple[int, int, int]:
+    return seen.flows, seen.packets, seen.bytes
+
+
+def _time(us: int) -> str:
+    """Write 2026-11-01 10:00:03 UTC (RFC 6302 wants the second; more digits invite a false comparison).
+
+    "" when not disclosed.
+    """
+    text = iso(us)
+    return f"{text[:10]} {text[11:19]} UTC" if us else ""
+
+
+def _port_note(documents: Sequence[dict[str, Any]], view: View, texts: Texts) -> str:
+    """Explain in the text what `source_port` in the attachment is, when it is not plainly the port."""
+    words = texts.phrases["words"]
+    if any(document["protocol"] == "icmp" for document in documents):
+        return str(words["icmp_port"])
+    if any(document["source_port"] == xarf.FILLER for document in documents):
+        return str(words["filler_port"])
+    return str(words["frequent_port"]) if any(len(one.src_ports) > 1 for one in view.sightings) else ""
