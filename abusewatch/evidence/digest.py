@@ -8,7 +8,7 @@ from abusewatch.model.incident import Incident
 
 
 def digest(incident: Incident) -> str:
-    """Hash the canonical evidence: 64 hex digits of sha256.
+    """Hash the canonical evidence: `sha256:` and 64 hex digits.
 
     The order in which findings or targets arrived does not matter.
     """
@@ -24,4 +24,4 @@ def digest(incident: Incident) -> str:
         )
         for d in sorted(incident.detections, key=lambda d: d.episode)
     ]
-    return hashlib.sha256(msgspec.json.encode((incident.id, incident.kind, canonical))).hexdigest()
+    return "sha256:" + hashlib.sha256(msgspec.json.encode((incident.id, incident.kind, canonical))).hexdigest()

@@ -1,16 +1,16 @@
 """The only door out of the evidence: from an incident to what one audience may see of it."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from itertools import zip_longest
 
 from msgspec.structs import replace
 
 from abusewatch.evidence.digest import digest
-from abusewatch.evidence.view import Seen, Sighting, View
-from abusewatch.evidence.vocabulary import fields
+from abusewatch.evidence.view import Row, Section, View
+from abusewatch.evidence.vocabulary import facts_of_row, facts_of_targets, fields, project
 from abusewatch.model.address import network_of
-from abusewatch.model.finding import Detection, EvidenceRow, Target
+from abusewatch.model.finding import Detection, Target
 from abusewatch.model.incident import Incident
 from abusewatch.model.message import Audience
 
@@ -44,21 +44,32 @@ def minimise(
         raise ValueError("an operator's view needs the addresses that are the operator's")
     mine = frozenset(addresses or ())
     known = [d for d in incident.detections if episodes is None or d.episode in episodes]
-    shares = [(d, _share(d, audience, mine, own)) for d in known]
+    shares = [(d, share) for d in known if (share := _share(d, audience, mine, own))]
+    named = {t.address for _, share in shares for t in share}
+    attacked = _attacked(known)
+    networks = _networks(shares, audience)
     return View(
         incident=incident.id,
         audience=audience,
-        sightings=tuple(_sighting(d, share, audience, own) for d, share in shares if share),
+        kind=incident.kind,
+        first_us=min((t.first_us for _, share in shares for t in share), default=incident.first_us),
+        last_us=max((t.last_us for _, share in shares for t in share), default=incident.last_us),
+        offenders=tuple(sorted({d.finding.offender for d, _ in shares if own(d.finding.offender)})),
+        sections=tuple(_section(d, share, audience, own) for d, share in shares),
+        targets=len(named) if audience == "operator" else attacked,
+        elsewhere=attacked - len(named) if audience == "operator" else 0,
+        networks=tuple(networks[:NETWORKS_SHOWN]),
+        networks_more=max(0, len(networks) - NETWORKS_SHOWN),
         digest=digest(incident),
     )
 
 
 def without_evidence(incident: Incident, view: View | None = None) -> Incident:
-    """Strip an incident of every foreign address, for composing and for keeping.
+    """Strip an incident of every foreign address, to compose from or to keep.
 
-    With a view, of all findings not in it too.
+    With a view, of findings not in it too.
     """
-    kept = {s.episode for s in view.sightings} if view else {d.episode for d in incident.detections}
+    kept = {s.episode for s in view.sections} if view else {d.episode for d in incident.detections}
     return replace(incident, detections=tuple(_stripped(d) for d in incident.detections if d.episode in kept))
 
 
@@ -79,114 +90,74 @@ def _share(detection: Detection, audience: Audience, mine: frozenset[str], own: 
     return [t for t in targets if t.address in mine and not own(t.address)]
 
 
-def _sighting(detection: Detection, share: list[Target], audience: Audience, own: Own) -> Sighting:
-    """Fill in what the rule lets out; everything else keeps its empty value."""
+def _attacked(detections: Iterable[Detection]) -> int:
+    """Count the attacked addresses over several findings: those named, or what one finding counted if that is more."""
+    some = list(detections)
+    named = {t.address for d in some for t in d.targets}
+    return max([len(named), *(d.finding.targets for d in some)])
+
+
+def _networks(shares: Iterable[tuple[Detection, list[Target]]], audience: Audience) -> list[str]:
+    """Name the attacked networks, the most attacked first, of the findings whose rule lets this audience know them."""
+    flows: dict[str, int] = defaultdict(int)
+    for detection, share in shares:
+        if {"dst", "target_prefixes"}.intersection(fields(detection, audience)):
+            for target in share:
+                flows[network_of(target.address)] += target.flows
+    return sorted(flows, key=lambda network: (-flows[network], network))
+
+
+def _section(detection: Detection, share: list[Target], audience: Audience, own: Own) -> Section:
     finding, listed = detection.finding, fields(detection, audience)
-    whole = audience != "operator"
-    named = len(share) if audience == "operator" else 0
-    attacked = max(finding.targets, len(detection.targets))
-    rows = _rows(share, listed, own) if "dst" in listed else {}
-    networks = _networks(share) if "target_prefixes" in listed else []
-    show = _Gate(listed)
-    return Sighting(
+    by_target = _by_target(detection, share, listed, own)
+    rows = _rows(share, listed, own)
+    return Section(
         episode=detection.episode,
         rule=finding.rule,
         title=detection.title,
         because=detection.because,
         severity=finding.severity,
-        offender=finding.offender if "src" in listed and own(finding.offender) else "",
-        protocol=finding.protocol if "protocol" in listed else "",
-        src_ports=detection.src_ports if "src_port" in listed else (),
-        target_ports=_ports(detection, share, whole=whole) if "dst_port" in listed else (),
-        first_us=show("first_seen", detection.first_us if whole else min(t.first_us for t in share)),
-        last_us=show("last_seen", detection.last_us if whole else max(t.last_us for t in share)),
-        flows=show("flows", finding.flows if whole else sum(t.flows for t in share), "sessions"),
-        packets=show("packets", finding.packets if whole else sum(t.packets for t in share)),
-        bytes=show("bytes", finding.bytes if whole else sum(t.bytes for t in share)),
-        sampling_rate=finding.sampling_rate,
-        coverage=finding.coverage,
         confidence=finding.confidence,
         basis=finding.basis,
-        measures=dict(finding.measures) if whole else {},
+        offender=finding.offender if own(finding.offender) else None,
+        protocol=finding.protocol,
+        ports=tuple(sorted({port for t in share for port in t.ports})) if "dst_port" in listed else (),
+        src_ports=detection.src_ports if "src_port" in listed else (),
+        sampling_rate=finding.sampling_rate,
+        coverage=finding.coverage,
         peak_pps=detection.peak_pps,
         peak_bps=detection.peak_bps,
-        targets=tuple(_seen(t, rows.get(t.address, ()), show) for t in share[:TARGETS_SHOWN]) if "dst" in show else (),
-        targets_more=max(0, len(share) - TARGETS_SHOWN) if "dst" in show else 0,
-        networks=tuple(networks[:NETWORKS_SHOWN]),
-        networks_more=max(0, len(networks) - NETWORKS_SHOWN),
-        others=attacked - named,
-    )
-
-
-class _Gate:
-    """Lets a number out when the rule lists its name (or its other name); 0 otherwise."""
-
-    def __init__(self, listed: frozenset[str]) -> None:
-        self._listed = listed
-
-    def __call__(self, name: str, value: int, other: str = "") -> int:
-        return value if name in self._listed or other in self._listed else 0
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._listed
-
-
-def _ports(detection: Detection, share: list[Target], *, whole: bool) -> tuple[int, ...]:
-    return detection.finding.target_ports if whole else tuple(sorted({port for t in share for port in t.ports}))
-
-
-def _networks(share: list[Target]) -> list[str]:
-    """Name the attacked networks, the most attacked first."""
-    flows: dict[str, int] = defaultdict(int)
-    for target in share:
-        flows[network_of(target.address)] += target.flows
-    return sorted(flows, key=lambda network: (-flows[network], network))
-
-
-def _seen(target: Target, rows: tuple[EvidenceRow, ...], show: _Gate) -> Seen:
-    return Seen(
-        address=target.address,
-        flows=show("flows", target.flows, "sessions"),
-        packets=show("packets", target.packets),
-        bytes=show("bytes", target.bytes),
-        first_us=show("first_seen", target.first_us),
-        last_us=show("last_seen", target.last_us),
-        ports=target.ports if "dst_port" in show else (),
+        fields=listed,
+        total=project(facts_of_targets(share, finding.offender, finding.protocol), listed, own),
+        targets=len(share) if audience == "operator" else max(len(share), finding.targets),
+        by_target=by_target[:TARGETS_SHOWN],
+        by_target_more=max(0, len(by_target) - TARGETS_SHOWN),
         rows=rows,
+        rows_more=max(0, sum(t.flows for t in share) - len(rows)),
     )
 
 
-def _rows(share: list[Target], listed: frozenset[str], own: Own) -> dict[str, tuple[EvidenceRow, ...]]:
-    """Choose the records to show: first one of every target, then a second, a third, until the cap.
+def _by_target(detection: Detection, share: list[Target], listed: tuple[str, ...], own: Own) -> tuple[Row, ...]:
+    """Sum by address for one who may see addresses, by network for one who may see networks; nobody else gets sums."""
+    if "dst" in listed:
+        groups = [[t] for t in share]
+    elif "target_prefixes" in listed:
+        networks: dict[str, list[Target]] = defaultdict(list)
+        for target in share:
+            networks[network_of(target.address)].append(target)
+        groups = sorted(networks.values(), key=lambda group: -sum(t.flows for t in group))
+    else:
+        return ()
+    finding = detection.finding
+    return tuple(project(facts_of_targets(g, finding.offender, finding.protocol), listed, own) for g in groups)
 
-    By target, in order of time.
-    """
-    ordered = [sorted(t.rows, key=lambda r: (r.start_us, r.src_port))[:ROWS_A_TARGET] for t in share[:TARGETS_SHOWN]]
-    layers = zip_longest(*([(t.address, row) for row in rows] for t, rows in zip(share, ordered, strict=False)))
-    chosen = [pair for layer in layers for pair in layer if pair is not None][:ROWS_SHOWN]
-    shown: dict[str, list[EvidenceRow]] = defaultdict(list)
-    for address, row in chosen:
-        shown[address].append(_masked(row, address, listed, own))
-    return {address: tuple(rows) for address, rows in shown.items()}
 
-
-def _masked(row: EvidenceRow, dst: str, listed: frozenset[str], own: Own) -> EvidenceRow:
-    """Copy the listed fields of a record into an empty one.
-
-    Its destination is the target it stands under, nothing else.
-    """
-    show = _Gate(listed)
-    ours = own(row.src)
-    return EvidenceRow(
-        start_us=show("first_seen", row.start_us),
-        end_us=show("last_seen", row.end_us),
-        src=row.src if "src" in listed and ours else "",
-        src_port=show("src_port", row.src_port) if ours else 0,
-        dst=dst,
-        dst_port=show("dst_port", row.dst_port),
-        protocol=show("protocol", row.protocol),
-        packets=show("packets", row.packets),
-        bytes=show("bytes", row.bytes),
-        flags=show("flags", row.flags),
-        outcome=row.outcome if "outcome" in listed else "unknown",
-    )
+def _rows(share: list[Target], listed: tuple[str, ...], own: Own) -> tuple[Row, ...]:
+    """Choose the records to show: one of every target first, then a second, a third, until the cap."""
+    per_target = [
+        [(row, t.address) for row in sorted(t.rows, key=lambda r: (r.start_us, r.src_port))[:ROWS_A_TARGET]]
+        for t in share
+    ]
+    chosen = [pair for layer in zip_longest(*per_target) for pair in layer if pair is not None][:ROWS_SHOWN]
+    chosen.sort(key=lambda pair: (pair[0].start_us, pair[1], pair[0].src_port))
+    return tuple(project(facts_of_row(row, address), listed, own) for row, address in chosen)

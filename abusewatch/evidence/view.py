@@ -1,40 +1,43 @@
 """The view: what one audience may see of an incident, and nothing besides.
 
-A value the rule does not let out is empty: "" for a text, 0 for a number, () for a list. There is no field for
-anything else.
+The vocabulary is closed twice: `Row` has no field for anything else, and a field the rule does not list stays None.
 """
 
 import msgspec
 
-from abusewatch.model.finding import EvidenceRow
 from abusewatch.model.message import Audience
 
 
-class Seen(msgspec.Struct, frozen=True):
-    """One attacked address of the reader's, with totals for it alone and a few of its records.
+class Row(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One record, or the sum of several. None: not disclosed to this audience, or not one value.
 
-    Times are microseconds since the epoch, UTC. Each row is an `EvidenceRow` in which only the fields the rule listed
-    are filled.
+    `first_seen` and `last_seen` are RFC 3339 UTC; `sessions` and `flows` both count conversations or records;
+    `target_prefix` is the /24 or /48.
     """
 
-    address: str
-    flows: int
-    packets: int
-    bytes: int
-    first_us: int
-    last_us: int
-    ports: tuple[int, ...]
-    rows: tuple[EvidenceRow, ...]
+    src: str | None = None
+    src_port: int | None = None
+    dst: str | None = None
+    target_prefix: str | None = None
+    dst_port: int | None = None
+    protocol: str | None = None
+    first_seen: str | None = None
+    last_seen: str | None = None
+    sessions: int | None = None
+    flows: int | None = None
+    packets: int | None = None
+    bytes: int | None = None
+    flags: int | None = None
+    outcome: str | None = None
 
 
-class Sighting(msgspec.Struct, frozen=True):
+class Section(msgspec.Struct, frozen=True):
     """One finding as this audience may see it.
 
-    Operator: `targets` are its own addresses, the totals are sums over them, `networks` is empty and `others` counts
-    the attacked addresses of other networks. Customer: `targets` is empty, `networks` names the attacked networks
-    (/24, /48), the totals are those of the whole finding and `others` counts all attacked addresses. Desk: both.
-    `targets_more` and `networks_more` count what the caps left out. `offender` is "" where it is not ours: a forged
-    source is somebody else's address.
+    `fields` are the names the rule lets out to this audience. `total` sums the targets of this view and `targets`
+    counts them; `by_target` sums each (operator, desk: an address; customer: a network), the most attacked first;
+    `rows` shows single records in order of time; the `_more` numbers count what the caps left out. `offender` is None
+    where it is not ours: a forged source is somebody else's address.
     """
 
     episode: str
@@ -42,37 +45,43 @@ class Sighting(msgspec.Struct, frozen=True):
     title: str
     because: str
     severity: str
-    offender: str
-    protocol: str
-    src_ports: tuple[int, ...]
-    target_ports: tuple[int, ...]
-    first_us: int
-    last_us: int
-    flows: int
-    packets: int
-    bytes: int
-    sampling_rate: int
-    coverage: float
     confidence: float
     basis: str
-    measures: dict[str, float | int]
+    offender: str | None
+    protocol: str
+    ports: tuple[int, ...]
+    src_ports: tuple[int, ...]
+    sampling_rate: int
+    coverage: float
     peak_pps: float
     peak_bps: float
-    targets: tuple[Seen, ...]
-    targets_more: int
-    networks: tuple[str, ...]
-    networks_more: int
-    others: int
+    fields: tuple[str, ...]
+    total: Row
+    targets: int
+    by_target: tuple[Row, ...]
+    by_target_more: int
+    rows: tuple[Row, ...]
+    rows_more: int
 
 
 class View(msgspec.Struct, frozen=True):
     """An incident for one audience.
 
-    `digest` (sha256, hex) is the same in every view of one state of the incident, so that both sides can be shown to
-    have been told of the same evidence.
+    `offenders` are our own addresses only. `targets` counts the attacked addresses this view speaks of, `elsewhere`
+    those it must not name. `networks` are the attacked networks (/24, /48), the most attacked first, and
+    `networks_more` counts those over the cap. `digest` is the same in every view of one state of the incident, so that
+    both sides can be shown to have been told of the same evidence.
     """
 
     incident: str
     audience: Audience
-    sightings: tuple[Sighting, ...]
+    kind: str
+    first_us: int
+    last_us: int
+    offenders: tuple[str, ...]
+    sections: tuple[Section, ...]
+    targets: int
+    elsewhere: int
+    networks: tuple[str, ...]
+    networks_more: int
     digest: str
