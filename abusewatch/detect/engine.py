@@ -1,0 +1,83 @@
+"""All rules over one pane: views, windows, judgement, episodes. The order of rules and rows changes nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from abusewatch.detect import views
+from abusewatch.detect.episodes import Episodes, Owners
+from abusewatch.detect.rule import Rule
+from abusewatch.detect.runner import SECOND, Firing, Runner
+from abusewatch.model import rows as r
+from abusewatch.model.finding import Detection
+from abusewatch.model.rows import Columns
+from abusewatch.windows.panes import Pane
+
+
+@dataclass(slots=True)
+class _Held:
+    """Rows of groups that fired before, waiting for the next judgement to say that they still do."""
+
+    parts: list[tuple[int, Columns]] = field(default_factory=list)
+
+    def add(self, end_us: int, rows: Columns, fired: np.ndarray) -> None:
+        if len(fired) and rows:
+            mine = np.isin(rows["group"], fired)
+            if mine.any():
+                self.parts.append((end_us, r.take(rows, mine)))
+
+    def give(self, groups: np.ndarray, after_us: int) -> list[Columns]:
+        """Hand out the rows of groups that fire again; forget what has left the window."""
+        out: list[Columns] = []
+        kept: list[tuple[int, Columns]] = []
+        for end_us, rows in self.parts:
+            again = np.isin(rows["group"], groups)
+            if again.any():
+                out.append(r.take(rows, again))
+            if end_us > after_us and not again.all():
+                kept.append((end_us, r.take(rows, ~again)))
+        self.parts = kept
+        return out
+
+
+class Engine:
+    """Give it each closed pane with the conversations decided in it; it gives the findings that are new or have grown."""
+
+    def __init__(self, rules: Sequence[Rule], owners: Owners, pane_us: int = 5 * SECOND) -> None:
+        self.rules = tuple(rule for rule in rules if rule.status != "sandbox" and rule.detector is None)
+        self.coverage = 1.0
+        self.episodes = Episodes(owners)
+        self._runners = [Runner(rule, pane_us) for rule in self.rules]
+        self._held = {rule.id: _Held() for rule in self.rules}
+
+    def close(self, pane: Pane, conversations: Columns, slots: int) -> list[Detection]:
+        """Run every rule over a pane. `slots` is one more than the greatest slot number given out."""
+        seen = {"record": views.records(pane.rows), "conversation": views.conversations(conversations)}
+        changed: list[tuple[str, int]] = []
+        for runner in self._runners:
+            rows = runner.add(seen[runner.rule.match.on], pane.end_us, slots)
+            changed += self._judge(runner, rows, pane)
+        found = (self.episodes.detection(key, self.coverage) for key in dict.fromkeys(changed))
+        return [detection for detection in found if detection]
+
+    def _judge(self, runner: Runner, rows: Columns, pane: Pane) -> list[tuple[str, int]]:
+        rule = runner.rule
+        fired = self.episodes.fired(rule.id)
+        held = self._held[rule.id]
+        held.add(pane.end_us, rows, fired)
+        firings = runner.fire(pane.end_us, last=pane.last)
+        if not firings:
+            return []
+        known = np.isin(np.array([f.group for f in firings], np.uint64), fired)
+        again: list[Firing] = [f for f, old in zip(firings, known, strict=True) if old]
+        fresh: list[Firing] = [f for f, old in zip(firings, known, strict=True) if not old]
+        parts = held.give(np.array([f.group for f in again], np.uint64), pane.end_us - rule.match.window_secs * SECOND)
+        if fresh:
+            parts.append(_common(runner.window_rows(fresh, pane.end_us), parts))
+        return self.episodes.add(rule, firings, r.join(parts), pane.end_us) if parts else []
+
+
+def _common(rows: Columns, parts: list[Columns]) -> Columns:
+    """The window knows which pane a row came with; rows that wait do not need it."""
+    return {name: rows[name] for name in (parts[0] if parts else rows) if name in rows}

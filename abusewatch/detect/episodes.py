@@ -1,0 +1,181 @@
+"""Episodes: one finding per rule and offender while it lasts. It is updated, not repeated; after the rule's quiet time a new one begins."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from abusewatch.detect.measures import lower_bound, upper_bound
+from abusewatch.detect.rule import Raise, Rule
+from abusewatch.detect.runner import SECOND, Firing
+from abusewatch.detect.tally import Tally
+from abusewatch.model import address, kinds
+from abusewatch.model import rows as r
+from abusewatch.model.customer import Customer
+from abusewatch.model.finding import Detection, Estimate, Finding, iso
+from abusewatch.model.rows import Columns
+
+PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 47: "gre", 58: "icmp6", 132: "sctp"}
+SAMPLE = 5
+
+
+class Owners(Protocol):
+    """Who an address belonged to; the inventory implements it."""
+
+    def owner_at(self, text: str, us: int) -> Customer | None:
+        """Give the customer who owned an address at a time, or None."""
+        ...
+
+    def contains(self, text: str) -> bool:
+        """Tell whether an address is ours."""
+        ...
+
+
+@dataclass(slots=True)
+class Episode:
+    """What one rule holds against one offender. `suppressed` says why nobody is told (a role, an exception); it is still counted."""
+
+    rule: Rule
+    tally: Tally = field(default_factory=Tally)
+    reason: Raise | None = None
+    values: dict[str, float] = field(default_factory=dict)
+    seen_us: int = 0
+    started_us: int = 0
+    groups: set[int] = field(default_factory=set)
+
+
+class Episodes:
+    """All episodes of all rules. The number is bounded; over it the longest quiet ends first and is counted in `shed`."""
+
+    def __init__(self, owners: Owners, capacity: int = 65_536) -> None:
+        self._owners = owners
+        self._capacity = capacity
+        self._open: dict[tuple[str, int], Episode] = {}
+        self.suppressed = 0
+        self.shed = 0
+
+    def fired(self, rule: str) -> np.ndarray:
+        """Hashes of the groups of a rule that have fired in an open episode."""
+        found = [group for (name, _), episode in self._open.items() if name == rule for group in episode.groups]
+        return np.array(sorted(found), np.uint64)
+
+    def add(self, rule: Rule, firings: Sequence[Firing], rows: Columns, end_us: int) -> list[tuple[str, int]]:
+        """Add the rows of groups that fire to their episodes and give the keys of those."""
+        if "ours" in rows:
+            rows = r.take(rows, rows["ours"])
+        changed: list[tuple[str, int]] = []
+        by_group = {f.group: f for f in firings}
+        identities = np.sort(rows["identity"])
+        for identity in identities[np.flatnonzero(np.concatenate(([True], identities[1:] != identities[:-1])))].tolist() if len(identities) else ():
+            mine = r.take(rows, rows["identity"] == np.uint64(identity))
+            key = (rule.id, identity)
+            episode = self._open.get(key)
+            if episode is None or end_us - episode.seen_us > rule.match.quiet_secs * SECOND:
+                episode = self._open[key] = Episode(rule)
+            episode.tally.add(mine)
+            episode.seen_us = end_us
+            episode.started_us = episode.started_us or episode.tally.first_us
+            for group in set(mine["group"].tolist()):
+                _strengthen(episode, by_group[group])
+            changed.append(key)
+        self._bound()
+        return changed
+
+    def detection(self, key: tuple[str, int], coverage: float) -> Detection | None:
+        """The episode as a value; None when a role or an exception keeps it from being a finding."""
+        episode = self._open[key]
+        offender = address.text(*episode.tally.own.most_common(1)[0][0])
+        customer = self._owners.owner_at(offender, episode.tally.first_us)
+        if _exempt(episode.rule, customer, offender):
+            self.suppressed += 1
+            return None
+        return _detection(episode, offender, customer, coverage, foreign=not self._owners.contains(offender))
+
+    def _bound(self) -> None:
+        while len(self._open) > self._capacity:
+            oldest = min(self._open, key=lambda key: (self._open[key].seen_us, key))
+            del self._open[oldest]
+            self.shed += 1
+
+
+def _strengthen(episode: Episode, firing: Firing) -> None:
+    """Keep the gravest reason, and of equal ones the one that goes furthest."""
+    episode.groups.add(firing.group)
+    rank = kinds.SEVERITIES.index
+    known = episode.reason
+    if known is None or (rank(firing.reason.severity), _size(firing.values)) > (rank(known.severity), _size(episode.values)):
+        episode.reason, episode.values = firing.reason, firing.values
+
+
+def _size(values: dict[str, float]) -> float:
+    return next(iter(values.values()), 0.0)
+
+
+def _exempt(rule: Rule, customer: Customer | None, offender: str) -> bool:
+    roles = set(customer.roles) if customer else set()
+    without = bool(rule.exempt.only) and not roles & set(rule.exempt.only)
+    return bool(roles & set(rule.exempt.roles)) or without or _inside(offender, rule.exempt.prefixes)
+
+
+def _inside(offender: str, prefixes: Sequence[str]) -> bool:
+    if not prefixes:
+        return False
+    import ipaddress  # noqa: PLC0415  only rules with exceptions pay for it
+
+    parsed = ipaddress.ip_address(offender)
+    return any(parsed in ipaddress.ip_network(p) for p in prefixes)
+
+
+def _detection(episode: Episode, offender: str, customer: Customer | None, coverage: float, *, foreign: bool) -> Detection:
+    rule, tally = episode.rule, episode.tally
+    reason = episode.reason
+    assert reason is not None  # noqa: S101  an episode is made by a firing
+    targets = tally.targets()
+    protocol = tally.protocols.most_common(1)[0][0]
+    finding = Finding(
+        rule=rule.id, kind=rule.kind, xarf=rule.xarf, offender=offender, customer=customer.id if customer else None,
+        direction="spoofed" if foreign else "internal" if tally.internal > tally.flows / 2 else "outbound",
+        protocol=PROTOCOLS.get(protocol, str(protocol)), target_ports=_most(tally.target_ports, protocol),
+        targets=tally.distinct_targets, targets_sample=tuple(t.address for t in targets[:SAMPLE]),
+        first_seen=iso(tally.first_us), last_seen=iso(tally.last_us), flows=round(tally.flows), packets=round(tally.packets),
+        bytes=round(tally.bytes), sampling_rate=tally.sampling_rate, estimate=_estimate(tally), severity=reason.severity,
+        confidence=rule.confidence, basis=_basis(tally, protocol, foreign=foreign), measures=_rounded(episode.values),
+        threshold=reason.text, frames=(tally.frame_first, tally.frame_last) if tally.frame_last else (), coverage=coverage,
+        **({} if rule.status == "stable" else {"status": rule.status}),
+    )  # fmt: skip
+    return Detection(
+        finding=finding, episode=f"{rule.id}|{offender}|{episode.started_us}", first_us=tally.first_us, last_us=tally.last_us,
+        targets=targets, targets_shed=max(0, tally.distinct_targets - len(targets)),
+        src_ports=_most(tally.source_ports, protocol), evidence_operator=rule.evidence.operator, evidence_customer=rule.evidence.customer,
+        title=rule.title, because=reason.because, status=rule.status, peak_pps=tally.peak_packets * tally.sampling_rate,
+        peak_bps=tally.peak_bytes * 8 * tally.sampling_rate, roles=customer.roles if customer else (),
+    )  # fmt: skip
+
+
+def _most(counter: "Counter[int]", protocol: int) -> tuple[int, ...]:  # type: ignore[name-defined]  # noqa: F821
+    """Up to twenty ports, most frequent first, ties in numeric order; ICMP has none."""
+    if protocol in {1, 58}:
+        return ()
+    return tuple(port for port, _ in sorted(counter.items(), key=lambda item: (-item[1], item[0]))[:20])
+
+
+def _estimate(tally: Tally) -> Estimate:
+    seen = round(tally.packets)
+    if tally.sampling_rate <= 1:
+        return Estimate(seen, seen, seen)
+    k = np.array([tally.packets])
+    rate = tally.sampling_rate
+    return Estimate(seen * rate, int(lower_bound(k)[0] * rate), int(upper_bound(k)[0] * rate))
+
+
+def _basis(tally: Tally, protocol: int, *, foreign: bool) -> str:
+    if foreign:
+        return "one_way"
+    if tally.answered:
+        return "handshake"
+    return "syn_only" if protocol == 6 else "one_way"
+
+
+def _rounded(values: dict[str, float]) -> dict[str, float | int]:
+    return {name: int(value) if value == int(value) else round(value, 4) for name, value in values.items()}

@@ -1,0 +1,30 @@
+"""Keys: the columns of `per`, of an identity and of distinct(...) as one 64-bit hash a row."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from abusewatch.detect.rule import Key
+from abusewatch.detect.views import Array, View
+from abusewatch.windows.order import mix
+
+ADDRESSES = frozenset({"src", "dst", "own", "peer"})
+OURS = frozenset({"src", "own"})
+
+
+def hashes(keys: Sequence[Key], view: View, *, ours: bool = False) -> NDArray[np.uint64]:
+    """Hash the tuple of keys row by row. With `ours` our own IPv6 end counts by /64: a host that rotates its addresses stays one host (RFC 8981)."""
+    return mix(*(column for key in keys for column in _columns(key, view, ours=ours)))
+
+
+def _columns(key: Key, view: View, *, ours: bool) -> list[Array]:
+    if key.column not in ADDRESSES:
+        return [view[key.column]]
+    hi, lo = view[f"{key.column}_hi"], view[f"{key.column}_lo"]
+    v4 = (hi == 0) & (lo >> np.uint64(32) == np.uint64(0xFFFF))
+    v4_bits = 32 if key.v4_bits is None else key.v4_bits
+    v6_bits = (64 if ours and key.column in OURS else 128) if key.v6_bits is None else key.v6_bits
+    keep4 = np.uint64(((1 << 64) - 1) ^ ((1 << (32 - v4_bits)) - 1))
+    keep6 = (1 << 128) - (1 << (128 - v6_bits))
+    return [hi & np.uint64(keep6 >> 64), np.where(v4, lo & keep4, lo & np.uint64(keep6 & ((1 << 64) - 1)))]

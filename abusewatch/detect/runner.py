@@ -1,0 +1,237 @@
+"""One rule at work: picks its rows from a pane, keeps them in its window, and says which groups fulfil a `raise`."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from abusewatch.detect import keys, measures
+from abusewatch.detect.compile import Condition, compile_groups, compile_rows, compile_values
+from abusewatch.detect.expression import names
+from abusewatch.detect.measures import F64, Groups
+from abusewatch.detect.rule import Measure, Raise, Rule
+from abusewatch.detect.thresholds import alternatives
+from abusewatch.detect.views import View
+from abusewatch.detect.window import Window
+from abusewatch.model import rows as r
+from abusewatch.model.rows import Columns
+from abusewatch.windows.order import mix, order_of, starts_of
+
+SECOND = 1_000_000
+
+EVIDENCE_COLUMNS = (
+    "slot", "own_hi", "own_lo", "peer_hi", "peer_lo", "own_port", "peer_port", "protocol", "flags", "packets", "bytes", "start_us", "end_us",
+    "sampling_rate", "input_if", "exporter", "frame", "internal",
+)  # fmt: skip
+CONVERSATION_COLUMNS = ("frame_last", "outcome", "reply_packets", "opened")
+LINEAR = frozenset({"sum", "rate"})
+COUNTED = frozenset({"count", "distinct"})
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """A group that fulfils a `raise` now: its hash, the raise, the values of all measures."""
+
+    group: int
+    slot: int
+    reason: Raise
+    values: dict[str, float]
+
+
+class Runner:
+    """A rule with its compiled conditions and its state. Everything is event time; the same panes give the same firings."""
+
+    def __init__(self, rule: Rule, pane_us: int) -> None:
+        self.rule = rule
+        match = rule.match
+        self._where = compile_rows(match.where)
+        self._measures = [_CompiledMeasure(m, match.window_secs) for m in rule.measures.values()]
+        self._raises: list[tuple[Raise, Condition]] = [(each, compile_groups(each.when)) for each in rule.raises]
+        usable = frozenset(m.name for m in rule.measures.values() if m.function in LINEAR | COUNTED)
+        gates = alternatives([each.when for each in rule.raises], usable)
+        self._gated = frozenset(name for gate in gates for name in gate)
+        self.window = Window(match.window_secs * SECOND, pane_us, gates)
+        self._reads = names(match.where)
+        self._next_us = 0
+        self._step_us = match.step_secs * SECOND
+
+    def add(self, view: View, end_us: int, slots: int) -> Columns:
+        """Take the rows of a pane that the rule matches; they are given back with their `group`, for the evidence of groups that fired."""
+        at = self._matching(view)
+        if not len(at):
+            return {}
+        picked = _Picked(view, at)
+        rows = self._evidence(picked)
+        rows["group"] = keys.hashes(self.rule.match.per, picked, ours=True)
+        rows["identity"] = keys.hashes(self.rule.identity, picked, ours=True)
+        rows["chance"] = mix(rows["peer_hi"], rows["peer_lo"], rows["own_port"], rows["peer_port"], rows["start_us"])
+        rows["weight"] = np.ones(len(at))
+        for m in self._measures:
+            rows |= m.columns(picked, sampled=self.rule.sampled.use == "lower_bound")
+        gate_values = {m.name: m.gate_value(rows) for m in self._measures if m.name in self._gated}
+        self.window.add(end_us, rows, gate_values, slots)
+        return rows
+
+    def fire(self, end_us: int, *, last: bool = False) -> list[Firing]:
+        """Judge the groups that had rows since the last judgement, at most once a step."""
+        if end_us < self._next_us and not last:
+            return []
+        self._next_us = end_us - end_us % self._step_us + self._step_us
+        slots = self.window.candidates()
+        rows = self.window.rows_of(slots, end_us) if len(slots) else {}
+        return list(self._judge(rows)) if rows else []
+
+    def window_rows(self, firings: list[Firing], end_us: int) -> Columns:
+        """The rows in the window of the groups of some firings."""
+        slots = np.sort(np.array([f.slot for f in firings], np.int32))
+        rows = self.window.rows_of(slots[starts_of(slots)], end_us)
+        wanted = np.isin(rows["group"], np.array([f.group for f in firings], np.uint64))
+        return r.take(rows, wanted)
+
+    def _matching(self, view: View) -> NDArray[np.intp]:
+        if not view.rows:
+            return np.zeros(0, np.intp)
+        mask = self._where(view).copy() if self._where else np.ones(view.rows, np.bool_)
+        if self.rule.match.on == "record":
+            if "spoofed" not in self._reads:
+                mask &= ~view["spoofed"]
+            if any(key.column == "src" for key in self.rule.match.per):
+                mask &= view.stored("outbound")  # our side must be the source: nobody is charged with what others send
+        elif any(key.column == "src" for key in self.rule.match.per):
+            mask &= view["initiator"]
+        if self.rule.sampled.use in {"none", "rule"}:
+            mask &= view["sampling_rate"] <= 1
+        return np.flatnonzero(mask)
+
+    def _evidence(self, picked: "View") -> Columns:
+        conversation = self.rule.match.on == "conversation"
+        columns = EVIDENCE_COLUMNS + (CONVERSATION_COLUMNS if conversation else ())
+        rows = {name: picked[name] for name in columns}
+        if not conversation:
+            rows["ours"] = picked.stored("outbound")
+        return rows
+
+    def _judge(self, rows: Columns) -> Iterator[Firing]:
+        order = order_of(rows["group"])
+        rows = r.take(rows, order)
+        starts = starts_of(rows["group"])
+        number = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(order))))
+        groups = Groups(starts, number, rows["weight"])
+        values = {m.name: m.over(rows, groups) for m in self._measures}
+        values["span_minutes"] = self._span_minutes(rows, groups)
+        best = np.full(groups.count, -1)
+        for n, (_, holds) in enumerate(self._raises):
+            # Raises stand from the mildest to the gravest; the last that holds counts.
+            best[holds(values)] = n
+        for g in np.flatnonzero(best >= 0).tolist():
+            first = starts[g]
+            yield Firing(
+                int(rows["group"][first]), int(rows["slot"][first]), self._raises[best[g]][0], {name: float(v[g]) for name, v in values.items()}
+            )
+
+    def _span_minutes(self, rows: Columns, groups: Groups) -> F64:
+        step = rows["block_us"] // self._step_us if self._step_us else rows["block_us"]
+        low = np.minimum.reduceat(step, groups.starts)
+        high = np.maximum.reduceat(step, groups.starts)
+        return (high - low + 1) * (self._step_us / SECOND / 60)
+
+
+class _Picked(View):
+    """A view narrowed to some rows, column by column as they are asked for."""
+
+    def __init__(self, view: View, at: NDArray[np.intp]) -> None:
+        super().__init__({}, {})
+        self._view = view
+        self._at = at
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name not in self._made:
+            self._made[name] = self._view[name][self._at]
+        return self._made[name]
+
+    @property
+    def rows(self) -> int:
+        return len(self._at)
+
+    def stored(self, name: str) -> np.ndarray:
+        return self._view.stored(name)[self._at]
+
+
+class _CompiledMeasure:
+    """A measure as columns of a block (`mask`, `value`) and as a function over groups."""
+
+    def __init__(self, measure: Measure, window_secs: int) -> None:
+        self.name = measure.name
+        self._window_secs = window_secs
+        self._measure = measure
+        self._where = compile_rows(measure.where)
+        self._condition = compile_rows(measure.value) if measure.function == "share" and measure.value else None
+        self._value = compile_values(measure.value) if measure.value and measure.function != "share" else None
+        self._mask = f"{measure.name}?"
+        self._column = f"{measure.name}="
+
+    def columns(self, picked: View, *, sampled: bool) -> Columns:
+        """What must be kept of each row to compute the measure later."""
+        n = picked.rows
+        out: Columns = {self._mask: self._where(picked) if self._where else np.ones(n, np.bool_)}
+        function = self._measure.function
+        if self._value:
+            value = np.asarray(self._value(picked), np.float64) * np.ones(n)
+            if function in LINEAR:
+                value = value * self._inside(picked)
+            if sampled and function in LINEAR:
+                value = value * np.maximum(picked["sampling_rate"], 1)
+            out[self._column] = value
+        elif self._condition:
+            out[self._column] = self._condition(picked)
+        elif self._measure.keys:
+            out[self._column] = keys.hashes(self._measure.keys, picked)
+        return out
+
+    def _inside(self, picked: View) -> F64:
+        """A record longer than the window brings only the part that fits: a 22-hour flow exported at once is no burst."""
+        duration = picked["duration"]
+        return np.where(duration > self._window_secs, self._window_secs / np.maximum(duration, 1e-9), 1.0)
+
+    def gate_value(self, rows: Columns) -> F64:
+        """What each row adds at most to the measure, for the totals by slot."""
+        mask = rows[self._mask].astype(np.float64)
+        if self._measure.function in COUNTED:
+            return mask
+        value = mask * rows[self._column]
+        return value / self._window_secs if self._measure.function == "rate" else value
+
+    def over(self, rows: Columns, groups: Groups) -> F64:
+        """The measure of every group."""
+        m, mask = self._measure, rows[self._mask]
+        value = rows.get(self._column)
+        match m.function:
+            case "count":
+                return measures.count(groups, mask)
+            case "concurrent":
+                return measures.concurrent(groups, mask, rows["start_us"] / SECOND, rows["end_us"] / SECOND)
+            case "distinct":
+                return measures.distinct(groups, mask, value)
+            case "top_share":
+                return measures.top_share(groups, mask, value)
+            case "share":
+                return measures.share(groups, mask, value)
+            case "share_within":
+                return measures.share_within(groups, mask, value, *m.tolerance)
+            case "median":
+                return measures.percentile(groups, mask, value, 50)
+            case "percentile":
+                return measures.percentile(groups, mask, value, m.percent)
+            case "min" | "max":
+                return measures.extreme(groups, mask, value, which=m.function)
+        return self._linear(rows, groups, mask, value)
+
+    def _linear(self, rows: Columns, groups: Groups, mask: np.ndarray, value: F64) -> F64:
+        total = measures.total(groups, mask, value)
+        if (rows["sampling_rate"] > 1).any():
+            # Judge what the sample proves: the bound on the packets seen, carried over to whatever is summed (detection.md 1.5).
+            seen = measures.total(groups, mask, rows["packets"].astype(np.float64))
+            sampled = np.maximum.reduceat(rows["sampling_rate"], groups.starts) > 1
+            total = np.where(sampled, total * measures.lower_bound(seen) / np.maximum(seen, 1), total)
+        return total / self._window_secs if self._measure.function == "rate" else total

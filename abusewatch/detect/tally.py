@@ -1,0 +1,182 @@
+"""What an episode adds up: totals, ports, and a bounded list of attacked addresses with a few rows each as evidence."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from abusewatch.model import address
+from abusewatch.model import rows as r
+from abusewatch.model.finding import EvidenceRow, Target
+from abusewatch.model.rows import Columns
+from abusewatch.windows.order import mix, order_of, starts_of
+
+MOST_TARGETS = 4096  # addresses kept by name; a mail to more operators than that is a digest, and the rest is told as a number
+MOST_ROWS = 3  # rows a target: what an abuse desk reads (Hetzner and ungleich ask for a few lines, not a log)
+MOST_PORTS = 20
+MOST_PORT_COUNTS = 1024
+MOST_HASHES = 1 << 16
+
+OUTCOMES = ("unanswered", "refused", "answered")
+
+
+@dataclass(slots=True)
+class _Target:
+    flows: float = 0
+    packets: float = 0
+    bytes: float = 0
+    first_us: int = 1 << 62
+    last_us: int = -(1 << 62)
+    ports: set[int] = field(default_factory=set)
+    rows: list[EvidenceRow] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Tally:
+    """Grows by columns (`add`), gives frozen values (`targets`, `ports`)."""
+
+    flows: float = 0
+    packets: float = 0
+    bytes: float = 0
+    first_us: int = 1 << 62
+    last_us: int = -(1 << 62)
+    frame_first: int = 0
+    frame_last: int = 0
+    sampling_rate: int = 1
+    answered: bool = False
+    internal: float = 0
+    peak_packets: float = 0
+    peak_bytes: float = 0
+    protocols: Counter[int] = field(default_factory=Counter)
+    own: Counter[tuple[int, int]] = field(default_factory=Counter)
+    target_ports: Counter[int] = field(default_factory=Counter)
+    source_ports: Counter[int] = field(default_factory=Counter)
+    _targets: dict[tuple[int, int], _Target] = field(default_factory=dict)
+    _distinct: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint64))
+
+    def add(self, rows: Columns) -> None:
+        """Add rows of one offender: the columns of `runner.EVIDENCE_COLUMNS`, and `weight`."""
+        weight = rows["weight"]
+        packets, octets = rows["packets"] * weight, rows["bytes"] * weight
+        self.flows += float(weight.sum())
+        self.packets += float(packets.sum())
+        self.bytes += float(octets.sum())
+        self.first_us = min(self.first_us, int(rows["start_us"].min()))
+        self.last_us = max(self.last_us, int(rows["end_us"].max()))
+        self._add_frames(rows)
+        self.sampling_rate = max(self.sampling_rate, int(rows["sampling_rate"].max()))
+        self.internal += float((rows["internal"] * weight).sum())
+        self.answered |= _proves_source(rows)
+        self._add_peaks(rows, packets, octets)
+        _count(self.protocols, rows["protocol"], 256)
+        _count(self.target_ports, rows["peer_port"], 65_536)
+        _count(self.source_ports, rows["own_port"], 65_536)
+        self._add_own(rows)
+        self._add_targets(rows, packets, octets)
+
+    @property
+    def distinct_targets(self) -> int:
+        """How many different addresses were attacked; exact up to 65,536, then estimated from the least hashes (Bar-Yossef 2002)."""
+        n = len(self._distinct)
+        if n < MOST_HASHES:
+            return n
+        return int((n - 1) / (float(self._distinct[-1]) / 2.0**64))
+
+    def targets(self) -> tuple[Target, ...]:
+        """The attacked addresses that are kept, most flows first."""
+        ordered = sorted(self._targets.items(), key=lambda item: (-item[1].flows, item[0]))
+        return tuple(
+            Target(
+                address.text(*at), round(t.flows), round(t.packets), round(t.bytes), t.first_us, t.last_us, tuple(sorted(t.ports)), tuple(t.rows)
+            )
+            for at, t in ordered
+        )
+
+    def _add_frames(self, rows: Columns) -> None:
+        last = rows.get("frame_last", rows["frame"])
+        low, high = int(rows["frame"].min()), int(last.max())
+        self.frame_first = min(self.frame_first or low, low)
+        self.frame_last = max(self.frame_last, high)
+
+    def _add_peaks(self, rows: Columns, packets: np.ndarray, octets: np.ndarray) -> None:
+        """The busiest second by start time; a record of many packets is taken as even over its time."""
+        seconds = np.maximum((rows["end_us"] - rows["start_us"]) / 1e6, 1.0)
+        second = rows["start_us"] // 1_000_000
+        second = np.minimum(second - second.min(), 86_400).astype(np.intp)
+        self.peak_packets = max(self.peak_packets, float(np.bincount(second, weights=packets / seconds).max()))
+        self.peak_bytes = max(self.peak_bytes, float(np.bincount(second, weights=octets / seconds).max()))
+
+    def _add_own(self, rows: Columns) -> None:
+        order = order_of(mix(rows["own_hi"], rows["own_lo"]))
+        hi, lo = rows["own_hi"][order], rows["own_lo"][order]
+        starts = starts_of(mix(hi, lo))
+        for at, size in zip(starts.tolist(), np.diff(np.append(starts, len(order))).tolist(), strict=True):
+            if len(self.own) < MOST_PORT_COUNTS or (int(hi[at]), int(lo[at])) in self.own:
+                self.own[int(hi[at]), int(lo[at])] += size
+
+    def _add_targets(self, rows: Columns, packets: np.ndarray, octets: np.ndarray) -> None:
+        key = mix(rows["peer_hi"], rows["peer_lo"])
+        order = order_of(key)
+        starts = starts_of(key[order])
+        self._add_distinct(key[order][starts])
+        rows = r.take(rows, order)
+        weight = rows["weight"]
+        sums = [np.add.reduceat(column, starts).tolist() for column in (weight, packets[order], octets[order])]
+        first = np.minimum.reduceat(rows["start_us"], starts).tolist()
+        last = np.maximum.reduceat(rows["end_us"], starts).tolist()
+        ends = np.append(starts[1:], len(order)).tolist()
+        # Which targets are kept when there are too many must not depend on how rows were cut into batches: the earliest, ties by address.
+        peers = list(zip(rows["peer_hi"][starts].tolist(), rows["peer_lo"][starts].tolist(), strict=True))
+        for n in sorted(range(len(peers)), key=lambda i: (first[i], peers[i])):
+            target = self._targets.get(peers[n])
+            if target is None:
+                if len(self._targets) >= MOST_TARGETS:
+                    continue
+                target = self._targets[peers[n]] = _Target()
+            target.flows += sums[0][n]
+            target.packets += sums[1][n]
+            target.bytes += sums[2][n]
+            target.first_us, target.last_us = min(target.first_us, first[n]), max(target.last_us, last[n])
+            self._add_rows(target, rows, int(starts[n]), ends[n])
+
+    def _add_rows(self, target: _Target, rows: Columns, begin: int, end: int) -> None:
+        for port in rows["peer_port"][begin : min(end, begin + 64)].tolist():
+            if len(target.ports) < MOST_PORTS:
+                target.ports.add(port)
+        room = MOST_ROWS - len(target.rows)
+        if room > 0:
+            early = begin + np.argsort(rows["start_us"][begin:end], kind="stable")[:room]
+            target.rows.extend(evidence_row(rows, int(at)) for at in early)
+
+    def _add_distinct(self, hashes: np.ndarray) -> None:
+        merged = np.sort(np.concatenate((self._distinct, hashes)))
+        self._distinct = merged[starts_of(merged)][:MOST_HASHES]
+
+
+def evidence_row(rows: Columns, at: int) -> EvidenceRow:
+    """One row as evidence, header fields only."""
+    conversation = "outcome" in rows
+    return EvidenceRow(
+        start_us=int(rows["start_us"][at]), end_us=int(rows["end_us"][at]),
+        src=address.text(int(rows["own_hi"][at]), int(rows["own_lo"][at])), src_port=int(rows["own_port"][at]),
+        dst=address.text(int(rows["peer_hi"][at]), int(rows["peer_lo"][at])), dst_port=int(rows["peer_port"][at]),
+        protocol=int(rows["protocol"][at]), packets=int(rows["packets"][at]), bytes=int(rows["bytes"][at]), flags=int(rows["flags"][at]),
+        reply_packets=int(rows["reply_packets"][at]) if conversation else 0,
+        outcome=OUTCOMES[int(rows["outcome"][at])] if conversation else "unknown", frame=int(rows["frame"][at]),
+    )  # fmt: skip
+
+
+def _count(counter: Counter[int], values: np.ndarray, size: int) -> None:
+    counts = np.bincount(values, minlength=size)
+    for value in np.flatnonzero(counts).tolist():
+        if value in counter or len(counter) < MOST_PORT_COUNTS:
+            counter[value] += int(counts[value])
+
+
+def _proves_source(rows: Columns) -> bool:
+    """Whether a row could not have been sent under a forged address: the other end's answer reached the sender and it went on (TCP), or it was answered."""
+    if "outcome" not in rows:
+        return False
+    answered = rows["outcome"] == OUTCOMES.index("answered")
+    tcp = rows["protocol"] == 6
+    return bool((answered & (~tcp | ((rows["flags"] & 0x10) != 0))).any())

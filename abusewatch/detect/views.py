@@ -1,0 +1,107 @@
+"""What a rule reads: the columns of `detect.columns`, made from labelled rows only when a rule asks for them, and once for all rules of a pane."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from abusewatch.model.rows import Columns
+
+Array = NDArray[np.generic]
+ICMP, ICMP6 = 1, 58
+
+
+class View(Mapping[str, Array]):
+    """Rows of one pane as a rule sees them. A derived column is kept, so that a hundred rules cost one computation."""
+
+    def __init__(self, rows: Columns, derived: Mapping[str, Callable[["View"], Array]]) -> None:
+        self._rows = rows
+        self._derived = derived
+        self._made: dict[str, Array] = {}
+
+    def __getitem__(self, name: str) -> Array:
+        """A column by name; KeyError for a name neither stored nor derived."""
+        if name in self._derived:
+            if name not in self._made:
+                self._made[name] = self._derived[name](self)
+            return self._made[name]
+        return self._rows[name]
+
+    def __len__(self) -> int:
+        """Count the columns (the rows are counted by `rows`)."""
+        return len(self._rows) + len(self._derived)
+
+    def __iter__(self) -> Iterator[str]:
+        """Name every column."""
+        yield from self._rows
+        yield from self._derived
+
+    @property
+    def rows(self) -> int:
+        """Count the rows."""
+        return len(self._rows["slot"]) if self._rows else 0
+
+    def stored(self, name: str) -> Array:
+        """The column as it was labelled, where a derived one has the same name."""
+        return self._rows[name]
+
+
+def _side(name: str, ours_first: str, *, source: bool) -> Callable[[View], Array]:
+    """The initiator's (or sender's) end when `source`, else the other one."""
+    first, second = ("own", "peer") if source else ("peer", "own")
+
+    def make(view: View) -> Array:
+        return np.where(view.stored(ours_first), view.stored(f"{first}_{name}"), view.stored(f"{second}_{name}"))
+
+    return make
+
+
+def _icmp(shift: int) -> Callable[[View], Array]:
+    def make(view: View) -> Array:
+        protocol = view["protocol"]
+        icmp = (protocol == ICMP) | (protocol == ICMP6)
+        return np.where(icmp, (view["dst_port"] >> np.uint16(shift)) & np.uint16(0xFF), 0)
+
+    return make
+
+
+def _sides(ours_first: str) -> dict[str, Callable[[View], Array]]:
+    return {
+        **{f"src_{half}": _side(half, ours_first, source=True) for half in ("hi", "lo", "port")},
+        **{f"dst_{half}": _side(half, ours_first, source=False) for half in ("hi", "lo", "port")},
+    }
+
+
+_COMMON: dict[str, Callable[[View], Array]] = {
+    "bits": lambda v: v["bytes"].astype(np.float64) * 8,
+    "duration": lambda v: (v["end_us"] - v["start_us"]) / 1e6,
+    "sampled": lambda v: v["sampling_rate"] > 1,
+    "seconds": lambda v: v["end_us"] / 1e6,
+}
+
+_RECORD = {
+    **_COMMON,
+    **_sides("outbound"),
+    "outbound": lambda v: v.stored("outbound") & ~v["spoofed"],
+    "inbound": lambda v: ~v.stored("outbound"),
+    "icmp_type": _icmp(8),
+    "icmp_code": _icmp(0),
+}
+
+_CONVERSATION = {
+    **_COMMON,
+    **_sides("initiator"),
+    # The table keeps echo exchanges without ports; the kind is known by who asked.
+    "icmp_type": lambda v: np.where(v["icmp"] > 0, np.where(v["protocol"] == ICMP, 8, 128), 0),
+    "icmp_code": lambda v: np.zeros(v.rows, np.uint8),
+}
+
+
+def records(rows: Columns) -> View:
+    """Labelled records as rules `on = "record"` read them."""
+    return View(rows, _RECORD)
+
+
+def conversations(rows: Columns) -> View:
+    """Finished conversations as rules `on = "conversation"` read them."""
+    return View(rows, _CONVERSATION)

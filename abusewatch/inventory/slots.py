@@ -1,0 +1,52 @@
+"""Dense numbers for own addresses, so that counting by customer address is an array index and not a hash look-up.
+
+An IPv4 address is its own slot key; IPv6 is keyed by /64, since one host owns all of it (RFC 7934) and a key an attacker can vary 2^64 times would be his
+to fill. The number of slots is bounded; what comes when it is full is counted, not kept.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from abusewatch.windows.order import mix
+
+
+@dataclass(slots=True)
+class Slots:
+    """Slot numbers by (hi, lo) of the key, given out in order of appearance. Sorted by hash, so a look-up of n rows is one binary search each."""
+
+    capacity: int = 1 << 20
+    refused: int = 0
+    _keys: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
+    _numbers: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
+
+    def __len__(self) -> int:
+        """Count the slots given out."""
+        return len(self._keys)
+
+    def of(self, hi: NDArray[np.uint64], lo: NDArray[np.uint64]) -> NDArray[np.int32]:
+        """Slot of each address, -1 when there is no room for a new one."""
+        v4 = (hi == 0) & (lo >> np.uint64(32) == np.uint64(0xFFFF))
+        key = mix(hi, np.where(v4, lo, np.uint64(0)))
+        number, known = self._look_up(key)
+        if not known.all():
+            self._add(key[~known])
+            number, known = self._look_up(key)
+            self.refused += int(len(known) - np.count_nonzero(known))
+        return np.where(known, number, np.int32(-1))
+
+    def _look_up(self, key: NDArray[np.uint64]) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+        if not len(self._keys):
+            return np.zeros(len(key), np.int32), np.zeros(len(key), np.bool_)
+        at = np.searchsorted(self._keys, key)
+        at[at == len(self._keys)] = 0
+        return self._numbers[at], self._keys[at] == key
+
+    def _add(self, key: NDArray[np.uint64]) -> None:
+        new = np.sort(key)
+        new = new[np.concatenate(([True], new[1:] != new[:-1]))][: self.capacity - len(self._keys)]
+        keys = np.concatenate((self._keys, new))
+        numbers = np.concatenate((self._numbers, np.arange(len(self._keys), len(keys), dtype=np.int32)))
+        order = np.argsort(keys, kind="stable")
+        self._keys, self._numbers = keys[order], numbers[order]

@@ -1,0 +1,52 @@
+"""Grouping by sorting: the one expensive primitive of the engine, kept in one place.
+
+numpy sorts plain u64 with SIMD (14-28 ns a row) but needs 100 ns for an index sort and 650 ns for `np.unique` (numpy issue 31969), so the row number is
+packed beside the upper bits of the key and the plain sort does both.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+U64 = NDArray[np.uint64]
+Index = NDArray[np.intp]
+
+
+def mix(*columns: NDArray[np.generic]) -> U64:
+    """Hash integer columns of equal length row by row to 64 bits (splitmix64 rounds, Steele 2014). The same on every machine and in every run."""
+    state = np.full(len(columns[0]), 0x243F6A8885A308D3, np.uint64)
+    for column in columns:
+        state ^= column.astype(np.uint64)
+        state *= np.uint64(0x9E3779B97F4A7C15)
+        state ^= state >> np.uint64(29)
+        state *= np.uint64(0xBF58476D1CE4E5B9)
+        state ^= state >> np.uint64(32)
+    return state
+
+
+def order_of(keys: U64) -> Index:
+    """Indices that bring equal keys together (not in numeric order of the whole key)."""
+    n = len(keys)
+    bits = max(1, (n - 1).bit_length()) if n else 1
+    low = np.uint64((1 << bits) - 1)
+    packed = np.sort((keys & ~low) | np.arange(n, dtype=np.uint64))
+    order = (packed & low).astype(np.intp)
+    ordered = keys[order]
+    # Two different keys with the same upper bits may interleave; rare, and then the slow sort is right.
+    mixed = (ordered[1:] != ordered[:-1]) & ((packed[1:] ^ packed[:-1]) <= low)
+    return np.argsort(keys, kind="stable") if mixed.any() else order
+
+
+def starts_of(ordered: NDArray[np.generic]) -> Index:
+    """Where each run of equal values begins."""
+    if not len(ordered):
+        return np.zeros(0, np.intp)
+    return np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+
+
+def ranges(begin: NDArray[np.integer], count: NDArray[np.integer]) -> Index:
+    """Concatenate the index ranges begin[i] .. begin[i] + count[i]."""
+    total = int(count.sum())
+    if not total:
+        return np.zeros(0, np.intp)
+    offsets = np.repeat(begin - (np.cumsum(count) - count), count)
+    return (offsets + np.arange(total)).astype(np.intp)

@@ -1,0 +1,94 @@
+"""Panes: equal slices of event time that close when the data says that time has passed.
+
+The watermark is the newest end time seen less the allowed lateness. A row belongs to the pane of its end, because that is when an exporter knows it.
+What comes for a closed pane is late: counted and left out, since putting it into another pane would invent a burst. A capture may restart its clock;
+with `restart` a step back of more than the lateness closes everything and begins anew.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from abusewatch.model import rows as r
+from abusewatch.model.rows import Columns
+from abusewatch.windows.order import starts_of
+
+SECOND = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Pane:
+    """One closed pane: rows whose end lies in (end - length, end], and the event time of its close in microseconds."""
+
+    end_us: int
+    rows: Columns
+    last: bool = False
+
+
+@dataclass(slots=True)
+class Panes:
+    """Collects rows and hands out panes in order of time. `row_budget` bounds memory: a pane that holds more closes early, as a part of itself."""
+
+    pane_us: int = 5 * SECOND
+    lateness_us: int = 10 * SECOND
+    row_budget: int = 1_000_000
+    restart: bool = False
+    late_rows: int = 0
+    split_panes: int = 0
+    _open: dict[int, list[Columns]] = field(default_factory=dict)
+    _sizes: dict[int, int] = field(default_factory=dict)
+    _closed: int | None = None
+    _newest_us: int = -(1 << 62)
+
+    def add(self, rows: Columns) -> list[Pane]:
+        """Take rows in any order; give the panes that this closes, oldest first."""
+        if not r.length(rows):
+            return []
+        out = self._restarted(int(rows["end_us"].max()))
+        number = rows["end_us"] // self.pane_us
+        self._newest_us = max(self._newest_us, int(rows["end_us"].max()))
+        if self._closed is not None and int(number.min()) <= self._closed:
+            fresh = number > self._closed
+            self.late_rows += int(len(fresh) - np.count_nonzero(fresh))
+            rows, number = r.take(rows, fresh), number[fresh]
+        self._file(rows, number)
+        return out + self._over_budget() + self.advance(self._newest_us - self.lateness_us)
+
+    def advance(self, watermark_us: int) -> list[Pane]:
+        """Close every pane that ended at or before the watermark."""
+        horizon = watermark_us // self.pane_us - 1
+        done = sorted(n for n in self._open if n <= horizon)
+        self._closed = horizon if self._closed is None else max(self._closed, horizon)
+        return [self._close(n) for n in done]
+
+    def flush(self) -> list[Pane]:
+        """Close all that is open; afterwards the clock may start anywhere."""
+        out = [self._close(n) for n in sorted(self._open)]
+        self._closed, self._newest_us = None, -(1 << 62)
+        return out
+
+    def _restarted(self, newest_us: int) -> list[Pane]:
+        behind = self._closed is not None and newest_us < self._closed * self.pane_us - self.lateness_us
+        if not (self.restart and behind):
+            return []
+        panes = self.flush()
+        return [*panes, Pane(panes[-1].end_us if panes else 0, r.empty(), last=True)]
+
+    def _file(self, rows: Columns, number: np.ndarray) -> None:
+        if not len(number):
+            return
+        low, high = int(number.min()), int(number.max())
+        ordered = number[:1] if low == high else np.sort(number)
+        for n in ordered[starts_of(ordered)].tolist():
+            part = rows if low == high else r.take(rows, number == n)
+            self._open.setdefault(n, []).append(part)
+            self._sizes[n] = self._sizes.get(n, 0) + r.length(part)
+
+    def _over_budget(self) -> list[Pane]:
+        full = sorted(n for n, size in self._sizes.items() if size > self.row_budget)
+        self.split_panes += len(full)
+        return [self._close(n) for n in full]
+
+    def _close(self, n: int) -> Pane:
+        self._sizes.pop(n, None)
+        return Pane((n + 1) * self.pane_us, r.join(self._open.pop(n)))
