@@ -7,7 +7,7 @@ from abusewatch.detect.check import Scope, suggestion
 from abusewatch.detect.columns import Column
 from abusewatch.detect.expression import Binary, Call, Choices, Item, Name, Node, Number, RuleError, text
 from abusewatch.detect.functions import Function
-from abusewatch.detect.parse import parse, parse_choice, parse_measure
+from abusewatch.detect.parse import parse_choice, parse_measure
 from abusewatch.detect.rule import Key, Measure
 from abusewatch.detect.units import Type
 
@@ -32,11 +32,6 @@ def bind_key(node: Node, columns: Mapping[str, Column]) -> Key:
     if columns[key.column].type is not units.ADDRESS:
         raise RuleError(f"{key.column} is no address", column.at)
     return Key(text(node), key.column, int(v4), int(v6))
-
-
-def bind_keys(source: str, columns: Mapping[str, Column]) -> Key:
-    """Read one entry of `per`."""
-    return bind_key(parse(source), columns)
 
 
 def bind_set(items: list[object]) -> Choices:

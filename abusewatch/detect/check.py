@@ -1,6 +1,7 @@
-"""Bind a tree to columns and refuse what cannot mean anything: unknown names, units that do not fit, divisions by what can be 0.
+"""Bind a tree to columns and refuse what cannot mean anything.
 
-A bound tree holds columns or measures, numbers and prefixes only: words of closed lists became numbers, sets became their items, flag tests a mask.
+That is: unknown names, units that do not fit, divisions by what can be 0. A bound tree holds columns or measures,
+numbers and prefixes only: words of closed lists became numbers, sets became their items, flag tests a mask.
 """
 
 import re
@@ -10,7 +11,7 @@ from difflib import get_close_matches
 from functools import reduce
 
 from abusewatch.detect import functions, units
-from abusewatch.detect.columns import ELSEWHERE, Column
+from abusewatch.detect.columns import ELSEWHERE, SCHEMAS, Column
 from abusewatch.detect.expression import (
     COMPARISONS,
     DURATIONS,
@@ -45,7 +46,7 @@ def suggestion(word: str, known: Mapping[str, object] | frozenset[str] | tuple[s
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a text may name: columns (or, in `when`, measures), the rule's sets, and what all of it is called in faults."""
+    """What a text may name: columns (or, in `when`, measures) and the rule's sets; faults call the first `what`."""
 
     columns: Mapping[str, Column]
     sets: Mapping[str, Choices] = field(default_factory=dict)
@@ -65,7 +66,7 @@ class Scope:
             raise RuleError(f"expected a number, found {kind}", _start(node))
         return bound, kind
 
-    def bind(self, node: Node) -> tuple[Node, Type]:
+    def bind(self, node: Node) -> tuple[Node, Type]:  # noqa: PLR0911  one line a kind of node
         """Bind any node and find its type."""
         match node:
             case Number(amount=amount, unit=unit):
@@ -101,7 +102,14 @@ class Scope:
                 raise RuleError(
                     f"{node.name} is a word for {listed.name}", node.at, f"write: {listed.name} = {node.name}"
                 )
-        raise RuleError(f"there is no {self.what} {node.name!r}", node.at, suggestion(node.name, self.columns))
+        raise RuleError(f"there is no {self.what} {node.name!r}", node.at, self._elsewhere(node.name))
+
+    def _elsewhere(self, name: str) -> str:
+        """Say where a name would have a meaning, or which one is close."""
+        homes = [on for on, schema in SCHEMAS.items() if name in schema]
+        if homes and self.what == "measure":
+            return f"{name} is a column: compute a measure of it in [measure]"
+        return f"it is a column of rules on {homes[0]}" if homes else suggestion(name, self.columns)
 
     def _call(self, node: Call) -> tuple[Node, Type]:
         if node.function in functions.EXTREMES:

@@ -1,7 +1,8 @@
 """The columns a rule may read, with type and meaning. docs/rule-language.md is held to these tables by a test.
 
-How the engine hands them over: one numpy array a name; an address `x` as two u64 arrays `x_hi` and `x_lo` (`model.address`); protocol as IANA number;
-outcome 0 unanswered, 1 refused, 2 answered; duration in seconds (float64); booleans as bool.
+How the engine hands them over: one numpy array a name; an address `x` as two u64 arrays `x_hi` and `x_lo`
+(`model.address`); protocol as IANA number; outcome 0 unanswered, 1 refused, 2 answered; duration in seconds (float64);
+booleans as bool.
 """
 
 from collections.abc import Mapping
@@ -37,7 +38,6 @@ RECORD: dict[str, Column] = {
     "src_port": Column(units.code(units.PORT), "source port"),
     "dst_port": Column(units.code(units.PORT), "destination port"),
     **_ENDS,
-    "output_if": Column(units.code(units.INTERFACE), "SNMP index of the interface it went out by"),
     "outbound": Column(units.BOOLEAN, "our source, foreign destination"),
     "inbound": Column(units.BOOLEAN, "foreign source, our destination"),
     "spoofed": Column(units.BOOLEAN, "foreign source that came in by a customer's port (BCP 38)"),
@@ -72,13 +72,24 @@ SCHEMAS: Mapping[str, Mapping[str, Column]] = {"record": RECORD, "conversation":
 GROUP: dict[str, Column] = {
     "span_minutes": Column(
         units.number(least=1 / 60),
-        "minutes from the first to the last step of the window in which the group had a row, both included; never less than one step",
+        "minutes from the first to the last step of the window in which the group had a row, "
+        "both included; never less than one step",
     ),
 }
 """What `when` may read beside the rule's own measures."""
 
 ELSEWHERE = {
-    "proto": "protocol", "sport": "src_port", "dport": "dst_port", "actor": "own", "offender": "own", "target": "peer", "pkts": "packets",
-    "service_port": "own_port", "ingress_if": "input_if", "egress_if": "output_if", "direction": "outbound", "sa": "src", "da": "dst",
-}  # fmt: skip
+    "proto": "protocol",
+    "sport": "src_port",
+    "dport": "dst_port",
+    "actor": "own",
+    "offender": "own",
+    "target": "peer",
+    "pkts": "packets",
+    "service_port": "own_port",
+    "ingress_if": "input_if",
+    "direction": "outbound",
+    "sa": "src",
+    "da": "dst",
+}
 """What other tools call them: a better suggestion than spelling gives."""

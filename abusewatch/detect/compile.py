@@ -1,7 +1,7 @@
 """Bound trees to numpy: one closure a node, columns in, a column out. Nothing is evaluated that `check` has not bound.
 
-Comparisons work on the columns as they are; arithmetic is done in float64, so that unsigned columns never wrap. A quotient by 0 (an exporter that
-counts no packets) is NaN, which no comparison but != accepts.
+Comparisons work on the columns as they are; arithmetic is done in float64, so that unsigned columns never wrap. A
+quotient by 0 (an exporter that counts no packets) is NaN, which no comparison but != accepts.
 """
 
 import ipaddress
@@ -16,6 +16,7 @@ from abusewatch.detect.expression import (
     COMPARISONS,
     Binary,
     Call,
+    Choices,
     In,
     Item,
     Logic,
@@ -52,11 +53,14 @@ def compile_groups(condition: Node) -> Condition:
 
 
 def compile_values(value: Node) -> Value:
-    """Compile a bound quantity, as in sum(bytes / packets): columns of shape (n,) to an array of shape (n,), the column itself when it is just a name."""
+    """Compile a bound quantity, as in sum(bytes / packets): columns of shape (n,) to an array of shape (n,).
+
+    A mere name gives the column itself, not a copy.
+    """
     return _value(value)
 
 
-def _condition(node: Node) -> Condition:  # noqa: PLR0911  one line a kind of node
+def _condition(node: Node) -> Condition:
     match node:
         case Name(name=name):
             return lambda columns: columns[name]
@@ -67,14 +71,8 @@ def _condition(node: Node) -> Condition:  # noqa: PLR0911  one line a kind of no
             return _logic(op, [_condition(part) for part in parts])
         case Call(function=function, arguments=(Name(name=column), Number(amount=mask))):
             return _flags(column, int(mask), _FLAG_MASK if function == "flags_are" else int(mask))
-        case In(operand=Name(name=name), choices=choices, negated=negated) if any(
-            isinstance(i, Prefix) for i in choices.items
-        ):  # type: ignore[union-attr]  # bound
-            return _negate(
-                _any_of([_network(name, i.network) for i in choices.items if isinstance(i, Prefix)]), negated=negated
-            )  # type: ignore[union-attr]
-        case In(operand=operand, choices=choices, negated=negated):
-            return _negate(_members(_value(operand), choices.items), negated=negated)  # type: ignore[union-attr]
+        case In(operand=operand, choices=Choices(items=items), negated=negated):
+            return _negate(_membership(operand, items), negated=negated)
         case Binary(op=op, left=left, right=right) if op in COMPARISONS:
             return _comparison(op, left, right)
     raise TypeError(f"not a bound condition: {node}")
@@ -90,6 +88,13 @@ def _logic(op: str, parts: list[Condition]) -> Condition:
         return result
 
     return evaluate
+
+
+def _membership(operand: Node, items: tuple[Item, ...]) -> Condition:
+    networks = [item.network for item in items if isinstance(item, Prefix)]
+    if networks and isinstance(operand, Name):
+        return _any_of([_network(operand.name, network) for network in networks])
+    return _members(_value(operand), items)
 
 
 def _any_of(parts: list[Condition]) -> Condition:

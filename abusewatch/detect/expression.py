@@ -1,7 +1,8 @@
 """The tree of an expression in a rule, and how it is written back as text.
 
-A tree comes from `parse`, is bound to columns and types by `check`, and becomes numpy operations in `compile`. It is data: nothing here runs.
-`at` is the offset of a node in its text; it takes no part in equality, so that `parse(text(tree)) == tree`.
+A tree comes from `parse`, is bound to columns and types by `check`, and becomes numpy operations in `compile`. It is
+data: nothing here runs. `at` is the offset of a node in its text; it takes no part in equality, so that
+`parse(text(tree)) == tree`.
 """
 
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ DURATIONS = frozenset("smhd")
 
 
 class RuleError(ValueError):
-    """The text of a rule is wrong: `message` says what, `at` where in the text (an offset), `hint` what to write instead."""
+    """A rule says what it cannot mean: `message` says what, `at` where in its text (an offset), `hint` what to do."""
 
     def __init__(self, message: str, at: int = 0, hint: str = "") -> None:
         super().__init__(message)
@@ -188,7 +189,7 @@ def _within(node: Node, level: int) -> str:
     return written if own >= level else f"({written})"
 
 
-def _write(node: Node | Choices | SetName | Item) -> tuple[str, int]:  # noqa: PLR0911  one line a kind of node
+def _write(node: Node | Choices | SetName | Item) -> tuple[str, int]:  # noqa: C901, PLR0911, PLR0912  a line or two a kind of node
     match node:
         case Number(value=value, unit=unit):
             return _decimal(value) + unit, _LEVEL["atom"]

@@ -30,7 +30,10 @@ class Fault:
 
 
 class Page:
-    """A file being read: knows where its keys stand and collects its faults. Keys that a local file has overridden are found in that file."""
+    """A file being read: knows where its keys stand and collects its faults.
+
+    Keys that a local file has overridden are found in that file.
+    """
 
     def __init__(self, file: str, source: str) -> None:
         self.file = file

@@ -1,4 +1,4 @@
-"""The functions of the language: what a measure may compute over the rows of a group, and what a condition may ask of one row.
+"""The functions of the language: what a measure computes over the rows of a group, what a condition asks of a row.
 
 A measure whose `where` matched no row is 0. docs/rule-language.md is held to these tables by a test.
 """
@@ -13,7 +13,7 @@ Result = Literal["plain", "same", "per_second"]
 
 
 class Function(NamedTuple):
-    """A measure function. `parameters` in order, the last one repeats when `more`; `result` says which unit comes out of the first argument's.
+    """A measure function: `parameters` in order, the last one repeats when `more`; `result` is what unit comes out.
 
     `never_zero`: over all rows of a group (no `where`) it is at least 1, or at least what its argument is at least.
     """

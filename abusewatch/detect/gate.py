@@ -1,7 +1,8 @@
 """What must hold for a condition to hold: cheap tests that the engine makes before the dear ones.
 
-`necessary` gives lower bounds of measures: a group below one of them cannot fulfil the condition, so its row need not be kept or computed.
-`implied` gives the boolean columns whose value a condition fixes: how lint knows that a rule is about our side.
+`necessary` gives lower bounds of measures: a group below one of them cannot fulfil the condition, so its rows need not
+be kept or computed. `implied` gives the boolean columns whose value a condition fixes: how lint knows that a rule is
+about our side.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,7 +25,10 @@ def necessary(when: Node) -> dict[str, float]:
 
 
 def implied(where: Node | None) -> dict[str, bool]:
-    """List the boolean columns that have one value in every row a bound `where` lets through. A condition that no row fulfils implies what it names last."""
+    """List the boolean columns that have one value in every row that a bound `where` lets through.
+
+    A condition that no row fulfils implies what it names last.
+    """
     return (
         {}
         if where is None

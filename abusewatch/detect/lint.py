@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from abusewatch.detect import functions, gate
 from abusewatch.detect.check import suggestion
-from abusewatch.detect.expression import names
+from abusewatch.detect.expression import Logic, Node, names
 from abusewatch.detect.rule import Rule
 
 
@@ -31,13 +31,13 @@ def warnings(rule: Rule, known: Collection[str]) -> list[Remark]:
 
 
 def _who_started(rule: Rule, _: Collection[str]) -> Iterator[Remark]:
-    """Without it a server is charged for everybody who scans it: its refusals look like its own failures (detection.md 0.1)."""
+    """Refuse to charge a server for everybody who scans it: its refusals look like its own failures."""
     if rule.match.on == "conversation" and "initiator" not in gate.implied(rule.match.where):
         yield Remark("match.where", "a rule on conversations must say who started them", "add: initiator and ...")
 
 
 def _our_side(rule: Rule, _: Collection[str]) -> Iterator[Remark]:
-    """A finding is charged to a customer: the group must hold our end."""
+    """Refuse a group that does not hold our end: a finding is charged to a customer."""
     keys = {key.column for key in rule.match.per if key.v4_bits is None}
     fixed = gate.implied(rule.match.where)
     ours = {"own", "input_if"}
@@ -67,7 +67,7 @@ def _sampled_rule(rule: Rule, known: Collection[str]) -> Iterator[Remark]:
 
 
 def _distinct_only(rule: Rule, _: Collection[str]) -> Iterator[Remark]:
-    """Under sampling a distinct count is a lower bound as it stands; a count of rows or packets is not comparable."""
+    """Refuse what has no meaning: under sampling only a distinct count is a lower bound as it stands."""
     if rule.sampled.use == "distinct" and not any(measure.function == "distinct" for measure in rule.measures.values()):
         yield Remark("sampled.use", "no measure of the rule is a distinct()", "none or lower_bound")
 
@@ -107,7 +107,7 @@ def _unused(rule: Rule, _: Collection[str]) -> Iterator[Remark]:
 
 
 def _never(rule: Rule, _: Collection[str]) -> Iterator[Remark]:
-    """A measure whose rows the rule's own filter keeps out is always 0."""
+    """Warn of a measure whose rows the rule's own filter keeps out."""
     fixed = gate.implied(rule.match.where)
     for name, measure in rule.measures.items():
         for column, value in gate.implied(measure.where).items():
@@ -118,13 +118,19 @@ def _never(rule: Rule, _: Collection[str]) -> Iterator[Remark]:
                 )
 
 
+def _gated(when: Node) -> bool:
+    if isinstance(when, Logic):
+        return (any if when.op == "and" else all)(_gated(part) for part in when.parts)
+    return any(bound > 0 for bound in gate.necessary(when).values())
+
+
 def _no_gate(rule: Rule, _: Collection[str]) -> Iterator[Remark]:
     for number, entry in enumerate(rule.raises):
-        if not entry.necessary:
+        if not _gated(entry.when):
             yield Remark(
                 f"raise.{number}.when",
-                "no measure must reach a number: the rule is computed for every group",
-                "add: and count >= ...",
+                "some way to fulfil this needs no measure to reach a number: every group is computed",
+                "add: and sessions >= 20",
             )
 
 

@@ -21,7 +21,7 @@ _WHERE = re.compile(r"\(at line (\d+), column (\d+)\)")
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The rules that are whole, by id; `faults` are errors (refuse to start or to reload on any), `warnings` are lint's."""
+    """The rules that are whole, by id; `faults` are errors (on any, refuse to start or reload), `warnings` lint's."""
 
     rules: tuple[Rule, ...]
     faults: tuple[Fault, ...]
@@ -37,9 +37,11 @@ class _File:
 
 
 def load(directories: Sequence[Path], promoted: Collection[str] = ()) -> Loaded:
-    """Load `*.toml` of each folder. The first holds the shipped rules, later ones local files: a new id is a new rule, which only observes until it is
-    promoted; an id already there overrides tunables (`override`). A folder that does not exist is a fault.
-    """  # fmt: skip
+    """Load `*.toml` of each folder; the first holds the shipped rules, later ones local files.
+
+    A new id in a local file is a new rule, which only observes until it is promoted; an id already there overrides
+    tunables (`override`). A folder that does not exist is a fault.
+    """
     faults: list[Fault] = []
     files: dict[str, list[_File]] = {}
     for number, directory in enumerate(directories):
@@ -103,7 +105,10 @@ def _combine(stem: str, files: list[_File], promoted: Collection[str], faults: l
 
 
 def _judge(rules: list[Rule], pages: dict[str, Page], faults: list[Fault], known: frozenset[str]) -> Loaded:
-    """Lint the rules; an error takes its rule out. A stand-in whose own file has a fault is known, so that one mistake gives one fault."""
+    """Lint the rules; an error takes its rule out.
+
+    A stand-in rule whose own file has a fault counts as known, so that one mistake gives one fault.
+    """
     whole = []
     warned: list[Fault] = []
     for rule in rules:

@@ -1,4 +1,7 @@
-"""A local file over a shipped rule of the same id: it changes tunables, and nothing else (a changed filter would be another rule under an old name)."""
+"""A local file over a shipped rule of the same id: it changes tunables, and nothing else.
+
+A changed filter would be another rule under an old name.
+"""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -10,11 +13,15 @@ TUNABLES: Mapping[str, tuple[str, ...]] = {
     "except": ("roles", "only", "prefixes", "lookalikes"),
     "sampled": ("use", "confidence"),
 }
-"""Keys of tables; beside them `confidence`, `status` (downwards), and `when` and `because` of a [[raise]], which is found by its severity."""
+"""Keys of tables; beside them `confidence`, `status` (downwards), and `when` and `because` of a [[raise]], which is
+found by its severity."""
 
 
 class Overlay(NamedTuple):
-    """What came of it: the merged content, the keys that changed (path in the merged content -> path in the local file), and faults as (path there, message, hint)."""
+    """What came of it: the merged content, what changed, and faults as (path in the local file, message, hint).
+
+    `taken` maps the path of a changed key in the merged content to its path in the local file.
+    """
 
     values: dict[str, Any]
     taken: dict[str, str]
@@ -51,7 +58,7 @@ def _plain(result: Overlay, key: str, value: object, *, promoted: bool) -> None:
 
 
 def _rank(status: object) -> int:
-    return STATUSES.index(status) if status in STATUSES else -1  # type: ignore[arg-type]  # the test is in the same line
+    return STATUSES.index(status) if status in STATUSES else -1
 
 
 def _table(result: Overlay, name: str, local: Mapping[str, Any]) -> None:

@@ -1,4 +1,7 @@
-"""Where a key stands in a TOML file, so that a fault can name line and column. tomllib keeps no positions; this reads what tomllib has accepted."""
+"""Where a key stands in a TOML file, so that a fault can name line and column.
+
+tomllib keeps no positions; this reads what tomllib has accepted.
+"""
 
 import re
 from typing import NamedTuple
@@ -21,14 +24,14 @@ class Place(NamedTuple):
 
 
 class Positions:
-    """The places of the keys of one file, by path: `match.where`, `raise.0.when` (tables of an array are numbered from 0)."""
+    """The places of the keys of one file, by path: `match.where`, `raise.0.when` (arrays of tables count from 0)."""
 
     def __init__(self, source: str) -> None:
         self._source = source
         self._starts = _scan(source)
 
     def place(self, path: str, at: int = 0) -> Place:
-        """Find the value of a key, or of its nearest parent that stands in the file; `at` counts characters into a string."""
+        """Find the value of a key, or of its nearest parent in the file; `at` counts characters into a string."""
         while path not in self._starts and path:
             path, at = path.rpartition(".")[0], 0
         start = self._starts.get(path, 0)
@@ -77,8 +80,8 @@ def _skip(source: str, at: int) -> int:
     depth = 0
     while match := _VALUE.match(source, at):
         at = match.end()
-        token = match.group()
-        depth += (token in {"[", "{"}) - (token in {"]", "}"})
-        if token == "\n" and depth <= 0:
+        piece = match.group()
+        depth += (piece in {"[", "{"}) - (piece in {"]", "}"})
+        if piece == "\n" and depth <= 0:
             break
     return max(at, source.find("\n", at) + 1) if match is None else at

@@ -1,12 +1,13 @@
-"""A rule file's content to a Rule, noting every fault of the file on the way (the form: design.md 4, docs/rule-language.md)."""
+"""A rule file's content to a Rule, noting every fault of the file on the way (the form: docs/rule-language.md)."""
 
 import ipaddress
 import re
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from abusewatch.detect import gate
-from abusewatch.detect.binding import bind_keys, bind_measure, bind_set
-from abusewatch.detect.check import Scope
+from abusewatch.detect.binding import bind_key, bind_measure, bind_set
+from abusewatch.detect.check import Scope, suggestion
 from abusewatch.detect.columns import GROUP, SCHEMAS, Column
 from abusewatch.detect.expression import Choices, RuleError
 from abusewatch.detect.faults import Page
@@ -36,9 +37,14 @@ _ABOUT_ITSELF = (
 )
 _PEAKS = ("peak_pps", "peak_bps", "outcome")
 OPERATOR_FIELDS = (*_ABOUT_ITSELF, "dst", *_PEAKS)
-"""What an attacked operator may see: rows about its own addresses. Networks of other targets are none of its business."""
+"""What an attacked operator may see: rows about its own addresses; other targets' networks are not its business."""
 CUSTOMER_FIELDS = (*_ABOUT_ITSELF, "target_prefixes", *_PEAKS)
 """What the customer may see: rows about itself, the targets only as networks."""
+
+_WITHHELD = {
+    "operator": {"target_prefixes": "an operator sees its own addresses; of the others only their number, targets"},
+    "customer": {"dst": "a customer sees the networks of its targets only, target_prefixes"},
+}
 
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _ATTACK = re.compile(r"T\d{4}(\.\d{3})?")
@@ -56,8 +62,12 @@ def read(page: Page, values: dict[str, Any], stem: str, overridden: tuple[str, .
     sets = _sets(top.table("sets", required=False))
     match = _Matching(top.table("match"), sets)
     detector = top.text("detector", None)
-    measures = _measures(top.table("measure", required=detector is None), match.scope)
-    head = {
+    written = top.table("measure", required=detector is None)
+    measures = _measures(written, match.scope)
+    known = {name: Column(measure.type, measure.text) for name, measure in measures.items()}
+    # A measure that was refused has its own fault already: conditions that name it are not judged as well.
+    broken = written.values.keys() - measures.keys()
+    head: dict[str, Any] = {
         "title": top.text("title"),
         "status": top.word("status", STATUSES),
         "xarf": top.read(
@@ -66,9 +76,9 @@ def read(page: Page, values: dict[str, Any], stem: str, overridden: tuple[str, .
         "attack": _attack(top),
         "confidence": top.fraction("confidence"),
     }
-    body = {
+    body: dict[str, Any] = {
         "match": match.read(),
-        "raises": _raises(top, measures, sets, required=detector is None),
+        "raises": _raises(top, Scope(known | GROUP, sets, "measure"), broken, required=detector is None),
         "sampled": _sampled(top.table("sampled", required=False)),
         "evidence": _evidence(top.table("evidence")),
         "exempt": _except(top.table("except", required=False)),
@@ -117,12 +127,14 @@ class _Matching:
     def __init__(self, table: Table, sets: dict[str, Choices]) -> None:
         self.table = table
         self.on = table.word("on", SCHEMAS)
-        columns = SCHEMAS[self.on or "conversation"]
+        # An `on` that is wrong has its own fault: whatever is a column anywhere is then good enough.
+        columns = SCHEMAS[self.on] if self.on else {**SCHEMAS["record"], **SCHEMAS["conversation"]}
         self.scope = Scope(columns, sets)
-        entries = table.texts("per")
-        self.per = tuple(
-            key for entry in entries if (key := table.read("per", lambda _, entry=entry: bind_keys(entry, columns)))
-        )  # type: ignore[misc]
+        self.per = tuple(key for entry in table.texts("per") if (key := self._key(entry)))
+
+    def _key(self, entry: str) -> Key | None:
+        key: Key | None = self.table.read("per", lambda _: bind_key(parse(entry), self.scope.columns))
+        return key
 
     def read(self) -> Match | None:
         table = self.table
@@ -160,22 +172,16 @@ def _measures(table: Table, scope: Scope) -> dict[str, Measure]:
     return found
 
 
-def _raises(top: Table, measures: dict[str, Measure], sets: dict[str, Choices], *, required: bool) -> tuple[Raise, ...]:
+def _raises(top: Table, scope: Scope, broken: AbstractSet[str], *, required: bool) -> tuple[Raise, ...]:
     tables = top.tables("raise")
+    if required and not (scope.columns.keys() - GROUP.keys() or broken):
+        return ()  # no measures: that fault is enough
     if required and not tables:
         top.fault("raise", "[[raise]] is missing", "a rule raises a finding when a condition over its measures holds")
-    # A measure that was refused has its own fault already: conditions that name it are then not judged twice.
-    known = {name: Column(measure.type, measure.text) for name, measure in measures.items()}
-    scope = Scope(known | GROUP, sets, "measure")
-    broken = (
-        {name for name in top.values.get("measure", {}) if name not in measures}
-        if isinstance(top.values.get("measure"), dict)
-        else set()
-    )
     return tuple(found for table in tables if (found := _raise(table, scope, broken)))
 
 
-def _raise(table: Table, scope: Scope, broken: set[str]) -> Raise | None:
+def _raise(table: Table, scope: Scope, broken: AbstractSet[str]) -> Raise | None:
     severity, because = table.word("severity", SEVERITIES), table.text("because", "")
 
     def bind(value: object) -> Raise | None:
@@ -199,11 +205,18 @@ def _sampled(table: Table) -> Sampled:
 
 
 def _evidence(table: Table) -> Evidence:
+    fields = {"operator": OPERATOR_FIELDS, "customer": CUSTOMER_FIELDS}
     missing: Any = REQUIRED if table.values else ()  # without the table one fault is enough
-    operator = table.texts("operator", missing, OPERATOR_FIELDS)
-    customer = table.texts("customer", missing, CUSTOMER_FIELDS)
+    lists = {audience: table.texts(audience, missing) for audience in fields}
+    for audience, allowed in fields.items():
+        for name in lists[audience]:
+            if name in _WITHHELD[audience]:
+                table.fault(audience, f"{name} never goes to the {audience}", _WITHHELD[audience][name])
+            elif name not in allowed:
+                hint = suggestion(name, allowed) or f"one of {', '.join(allowed)}"
+                table.fault(audience, f"{name!r} is no field of evidence", hint)
     table.end()
-    return Evidence(operator, customer)
+    return Evidence(**lists)
 
 
 def _except(table: Table) -> Except:

@@ -1,4 +1,7 @@
-"""A rule, read and checked: everything in it is bound, typed and in seconds. `read` makes it from a file, the engine runs it."""
+"""A rule, read and checked: everything in it is bound, typed and in seconds.
+
+`read` makes it from a file, the engine runs it.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +19,7 @@ SampledUse = Literal["none", "lower_bound", "distinct", "rule"]
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What rows are grouped by, or told apart by: a column, of an address perhaps only the network (`net(dst, 24, 48)`)."""
+    """What rows are grouped by, or told apart by: a column, or the network of an address (`net(dst, 24, 48)`)."""
 
     text: str
     column: str
@@ -28,9 +31,9 @@ class Key:
 class Measure:
     """A number computed over the rows of a group that fulfil `where` (None: all of them).
 
-    What `function` (one of `functions.MEASURES`) needs is in the field of its parameter: `value` a bound quantity, or for share() a bound condition; `keys`
-    for distinct() and top_share(); `tolerance` (absolute, part of the median) for share_within(); `percent` for percentile(); `of`, `history_secs` and
-    `season` for baseline().
+    What `function` (one of `functions.MEASURES`) needs is in the field of its parameter: `value` a bound quantity, or
+    for share() a bound condition; `keys` for distinct() and top_share(); `tolerance` (absolute, part of the median) for
+    share_within(); `percent` for percentile(); `of`, `history_secs` and `season` for baseline().
     """
 
     name: str
@@ -63,7 +66,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Raise:
-    """A severity and when it is reached. `necessary` is the gate: lower bounds of measures without which `when` cannot hold."""
+    """A severity and when it is reached; without the lower bounds of `necessary` its `when` cannot hold."""
 
     severity: str
     when: Node
@@ -74,7 +77,11 @@ class Raise:
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """What the rule does with sampled records: nothing, judge the lower bound (one-sided, at `confidence`), judge distinct counts as they are, or leave it to `rule`."""
+    """What the rule does with sampled records.
+
+    `none`: it is off. `lower_bound`: it judges what the sample proves, one-sided, at `confidence`. `distinct`: it
+    judges distinct counts as they are. `rule`: another rule does it.
+    """
 
     use: SampledUse = "none"
     rule: str = ""
@@ -91,7 +98,11 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Except:
-    """Whom the rule leaves alone: customers with one of `roles`, everybody without one of `only` (when given), and own or foreign addresses in `prefixes`."""
+    """Whom the rule leaves alone.
+
+    Customers with one of `roles`, everybody without one of `only` (when given), and addresses in `prefixes`, on either
+    side. `lookalikes` are words for people: what harmless things resemble this.
+    """
 
     roles: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
@@ -101,7 +112,7 @@ class Except:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A test of the rule: a folder in captures/, and whether the rule must fire on it as its expect.toml says, or stay silent."""
+    """A test of the rule: a folder in captures/, and whether the rule must fire there (see its expect.toml) or not."""
 
     capture: str
     expect: Literal["finding", "nothing"] = "finding"
@@ -111,8 +122,8 @@ class Case:
 class Rule:
     """One rule. `identity` are the keys (part of `match.per`) of which each value gets its own finding.
 
-    `detector` names a coded detector instead of measures. `lines` maps keys like `match.where` to their line in `file`; `overridden` lists the keys that a
-    local file changed.
+    `detector` names a coded detector instead of measures. `lines` maps keys like `match.where` to their line in `file`;
+    `overridden` lists the keys that a local file changed.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""One table of a rule file: hands out values of the type asked for, notes what is wrong, and at the end what nobody asked for."""
+"""One table of a rule file: hands out values of the type asked for, notes what is wrong and what nobody asked for."""
 
 from collections.abc import Callable, Collection
 from typing import Any, TypeVar
@@ -13,7 +13,10 @@ REQUIRED: Any = object()
 
 
 class Table:
-    """A table under `path`. Every getter returns its default when the key is missing or wrong; a key without a default is required, and gives None then."""
+    """A table under `path`; every getter gives its default when the key is missing or wrong.
+
+    A key without a default is required, and gives None then (a list: nothing).
+    """
 
     def __init__(self, page: Page, path: str, values: object) -> None:
         self.page = page

@@ -1,7 +1,7 @@
 """Types and units: what keeps a rule from comparing seconds with bytes.
 
-Modest on purpose: a constant without a unit fits every unit but a duration (so `pps >= 300` and `bytes / packets < 400` read as people write them),
-everything else must match exactly.
+Modest on purpose: a constant without a unit fits every unit but a duration (so `pps >= 300` and `bytes / packets < 400`
+read as people write them), everything else must match exactly.
 """
 
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ def unit_text(unit: Unit) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """An integer that identifies rather than measures: no arithmetic. `ordered` codes know < and >; `words` are names for values."""
+    """An integer that identifies: no arithmetic, and < and > only if `ordered`; `words` are names of values."""
 
     name: str
     top: int
@@ -59,7 +59,10 @@ FLAG_BITS = {"fin": 1, "syn": 2, "rst": 4, "psh": 8, "ack": 16, "urg": 32}
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """What a node is. `least` is a bound that the value never falls below, which is how a division is known to be safe; `constant` is known at load."""
+    """What a node is; `constant` is known at load.
+
+    The value never falls below `least`, which is how a division is known to be safe.
+    """
 
     kind: Literal["number", "boolean", "address", "code"]
     unit: Unit = PLAIN
