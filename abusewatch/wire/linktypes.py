@@ -62,11 +62,14 @@ def _null(buffer: U8, at: I64) -> Step:
     return at + 4, kind.astype(np.uint16)
 
 
+def _ppp_protocol(buffer: U8, at: I64) -> Step:
+    short = (buffer[at] & 1).astype(bool)  # the first byte may be compressed away (RFC 1661 section 6.5), over PPPoE too
+    protocol = np.where(short, buffer[at], be16(buffer, at)).astype(np.uint16)
+    return at + 2 - short, _ppp(protocol)
+
+
 def _ppp_frame(buffer: U8, at: I64) -> Step:
-    place = at + 2 * (be16(buffer, at) == 0xFF03)  # address and control may be compressed away (RFC 1661 section 6.6)
-    short = (buffer[place] & 1).astype(bool)  # so may the first byte of the protocol (section 6.5)
-    protocol = np.where(short, buffer[place], be16(buffer, place)).astype(np.uint16)
-    return place + 2 - short, _ppp(protocol)
+    return _ppp_protocol(buffer, at + 2 * (be16(buffer, at) == 0xFF03))  # so may address and control (section 6.6)
 
 
 def _cisco_hdlc(buffer: U8, at: I64) -> Step:
@@ -81,8 +84,9 @@ def _ppp_hdlc(buffer: U8, at: I64) -> Step:
 
 
 def _pppoe(buffer: U8, at: I64) -> Step:
+    place, kind = _ppp_protocol(buffer, at + 6)
     data = buffer[at + 1] == 0  # code 0 is a session's data (RFC 2516 section 6)
-    return at + 8, np.where(data, _ppp(be16(buffer, at + 6)), NOT_IP).astype(np.uint16)
+    return place, np.where(data, kind, NOT_IP).astype(np.uint16)
 
 
 def _sll(buffer: U8, at: I64) -> Step:
