@@ -52,13 +52,16 @@ class Episodes:
         self._owners = owners
         self._capacity = capacity
         self._open: dict[tuple[str, int], Episode] = {}
+        self._fired: dict[str, np.ndarray] = {}
         self.suppressed = 0
         self.shed = 0
 
     def fired(self, rule: str) -> np.ndarray:
         """Hashes of the groups of a rule that have fired in an open episode."""
-        found = [group for (name, _), episode in self._open.items() if name == rule for group in episode.groups]
-        return np.array(sorted(found), np.uint64)
+        if rule not in self._fired:
+            found = [group for (name, _), episode in self._open.items() if name == rule for group in episode.groups]
+            self._fired[rule] = np.array(sorted(found), np.uint64)
+        return self._fired[rule]
 
     def add(self, rule: Rule, firings: Sequence[Firing], rows: Columns, end_us: int) -> list[tuple[str, int]]:
         """Add the rows of groups that fire to their episodes and give the keys of those."""
@@ -79,6 +82,7 @@ class Episodes:
             for group in set(mine["group"].tolist()):
                 _strengthen(episode, by_group[group])
             changed.append(key)
+        self._fired.pop(rule.id, None)
         self._bound()
         return changed
 
@@ -96,6 +100,7 @@ class Episodes:
         while len(self._open) > self._capacity:
             oldest = min(self._open, key=lambda key: (self._open[key].seen_us, key))
             del self._open[oldest]
+            self._fired.pop(oldest[0], None)
             self.shed += 1
 
 

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abusewatch.detect.rule import Key
-from abusewatch.detect.views import Array, View
+from abusewatch.detect.views import View
+from abusewatch.model.rows import Array
 from abusewatch.windows.order import mix
 
 ADDRESSES = frozenset({"src", "dst", "own", "peer"})

@@ -1,7 +1,8 @@
 """One rule at work: picks its rows from a pane, keeps them in its window, and says which groups fulfil a `raise`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from abusewatch.detect import keys, measures
 from abusewatch.detect.compile import Condition, compile_groups, compile_rows, compile_values
 from abusewatch.detect.expression import names
-from abusewatch.detect.measures import F64, Groups
+from abusewatch.detect.measures import F64, Groups, Mask
 from abusewatch.detect.rule import Measure, Raise, Rule
 from abusewatch.detect.thresholds import alternatives
 from abusewatch.detect.views import View
@@ -37,6 +38,18 @@ class Firing:
     slot: int
     reason: Raise
     values: dict[str, float]
+
+
+OVER_VALUES: dict[str, Callable[[Groups, Mask, Any, Measure], F64]] = {
+    "distinct": lambda groups, mask, value, _: measures.distinct(groups, mask, value),
+    "top_share": lambda groups, mask, value, _: measures.top_share(groups, mask, value),
+    "share": lambda groups, mask, value, _: measures.share(groups, mask, value),
+    "share_within": lambda groups, mask, value, m: measures.share_within(groups, mask, value, *m.tolerance),
+    "median": lambda groups, mask, value, _: measures.percentile(groups, mask, value, 50),
+    "percentile": lambda groups, mask, value, m: measures.percentile(groups, mask, value, m.percent),
+    "min": lambda groups, mask, value, _: measures.extreme(groups, mask, value, which="min"),
+    "max": lambda groups, mask, value, _: measures.extreme(groups, mask, value, which="max"),
+}
 
 
 class Runner:
@@ -205,27 +218,13 @@ class _CompiledMeasure:
     def over(self, rows: Columns, groups: Groups) -> F64:
         """The measure of every group."""
         m, mask = self._measure, rows[self._mask]
-        value = rows.get(self._column)
-        match m.function:
-            case "count":
-                return measures.count(groups, mask)
-            case "concurrent":
-                return measures.concurrent(groups, mask, rows["start_us"] / SECOND, rows["end_us"] / SECOND)
-            case "distinct":
-                return measures.distinct(groups, mask, value)
-            case "top_share":
-                return measures.top_share(groups, mask, value)
-            case "share":
-                return measures.share(groups, mask, value)
-            case "share_within":
-                return measures.share_within(groups, mask, value, *m.tolerance)
-            case "median":
-                return measures.percentile(groups, mask, value, 50)
-            case "percentile":
-                return measures.percentile(groups, mask, value, m.percent)
-            case "min" | "max":
-                return measures.extreme(groups, mask, value, which=m.function)
-        return self._linear(rows, groups, mask, value)
+        if m.function in LINEAR:
+            return self._linear(rows, groups, mask, rows[self._column])
+        if m.function == "count":
+            return measures.count(groups, mask)
+        if m.function == "concurrent":
+            return measures.concurrent(groups, mask, rows["start_us"] / SECOND, rows["end_us"] / SECOND)
+        return OVER_VALUES[m.function](groups, mask, rows[self._column], m)
 
     def _linear(self, rows: Columns, groups: Groups, mask: np.ndarray, value: F64) -> F64:
         total = measures.total(groups, mask, value)

@@ -3,11 +3,9 @@
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
-from abusewatch.model.rows import Columns
+from abusewatch.model.rows import Array, Columns
 
-Array = NDArray[np.generic]
 ICMP, ICMP6 = 1, 58
 
 

@@ -50,7 +50,9 @@ class Window:
     def add(self, end_us: int, rows: Columns, values: Mapping[str, NDArray[np.float64]], slots: int) -> None:
         """Take a pane's rows with the values of the gate measures (n,) each; `slots` is one more than the greatest slot."""
         self._expire(end_us)
-        sums = {name: np.bincount(rows["slot"], weights=value, minlength=slots) for name, value in values.items()}
+        sums: dict[str, NDArray[np.float64]] = {
+            name: np.bincount(rows["slot"], weights=value, minlength=slots).astype(np.float64) for name, value in values.items()
+        }
         if self.gates:
             panes = max(1, self.length_us // self.pane_us)
             enough = reached(self.gates, sums, LOSSY / panes)[rows["slot"]]

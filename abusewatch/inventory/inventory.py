@@ -13,13 +13,16 @@ from abusewatch.model import address
 from abusewatch.model import rows as r
 from abusewatch.model.customer import Customer, Direction
 from abusewatch.model.flow import FlowBatch
-from abusewatch.model.rows import Columns
+from abusewatch.model.rows import Array, Columns
 
 PORT_KEY = np.uint64(0xFE << 56)  # upper half of the slot key of an exporter's interface; fe00::/8 is never an own prefix that carries traffic
 
 
 class Inventory:
-    """Immutable but for the slots it gives out. `own` are prefixes without a customer (`replay --own`); `ports` name the customer behind `exporter#interface`."""
+    """Immutable but for the slots it gives out.
+
+    `own` are prefixes without a customer (`replay --own`); `ports` name the customer behind `exporter#interface`.
+    """
 
     def __init__(
         self, customers: Sequence[Customer] = (), *, own: Sequence[Network] = (), ports: Mapping[str, str] | None = None, slots: Slots | None = None
@@ -92,8 +95,8 @@ class Inventory:
         own, peer = ("src", "dst") if outbound else ("dst", "src")
         every = len(at) == len(batch)
 
-        def column(name: str) -> NDArray[np.generic]:
-            values: NDArray[np.generic] = getattr(batch, name)
+        def column(name: str) -> Array:
+            values: Array = getattr(batch, name)
             return values if every else values[at]
 
         own_hi, own_lo = column(f"{own}_hi"), column(f"{own}_lo")

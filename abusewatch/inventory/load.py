@@ -64,8 +64,7 @@ def _from_toml(path: Path, text: str, faults: list[str]) -> Iterator[tuple[str, 
         faults.append(f"{path}:{line[1] if line else 1}: not TOML: {error}")
         return
     lines = [n for n, line in enumerate(text.splitlines(), 1) if re.match(r"\s*\[\[\s*customer\s*\]\]", line)]
-    for name in data.keys() - {"customer"}:
-        faults.append(f"{path}:1: unknown table {name!r}; an inventory holds [[customer]] tables")
+    faults.extend(f"{path}:1: unknown table {name!r}; an inventory holds [[customer]] tables" for name in data.keys() - {"customer"})
     entries = data.get("customer", [])
     for n, row in enumerate(entries if isinstance(entries, list) else [entries]):
         where = f"{path}:{lines[n] if n < len(lines) else 1}"

@@ -16,7 +16,8 @@ MAPPED_HIGH = np.uint64(0xFFFF)
 
 def flatten(prefixes: Sequence[tuple[int, int, int]], bits: int) -> tuple[list[int], list[int]]:
     """Turn (first address, prefix length, owner) into sorted range starts and the owner of each range, -1 for nobody; the longest prefix wins."""
-    starts, owners, stack = [0], [-1], []
+    starts, owners = [0], [-1]
+    stack: list[tuple[int, int]] = []
 
     def mark(at: int, owner: int) -> None:
         if starts[-1] == at:

@@ -4,7 +4,10 @@ import msgspec
 
 
 class Contact(msgspec.Struct, frozen=True):
-    """The abuse contact of some networks: one e-mail address (None: nobody known), the operator's name and where we learned it (`table`, `cache`, `rdap`, `dns`, `none`)."""
+    """The abuse contact of some networks: one e-mail address (None: nobody known), the operator's name and where we learned it.
+
+    `source` is `table`, `cache`, `rdap`, `dns` or `none`.
+    """
 
     email: str | None
     name: str

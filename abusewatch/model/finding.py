@@ -6,7 +6,10 @@ import msgspec
 
 
 def iso(us: int) -> str:
-    """Write microseconds since the epoch as RFC 3339 UTC with milliseconds: 2026-11-01T10:00:03.120Z. Times no calendar holds are written as its first or last year."""
+    """Write microseconds since the epoch as RFC 3339 UTC with milliseconds: 2026-11-01T10:00:03.120Z.
+
+    Times that no calendar holds are written as its first or last day.
+    """
     seconds = min(max(us // 1_000_000, -62_135_596_800), 253_402_300_799)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{us // 1000 % 1000:03d}Z"
 
@@ -82,9 +85,10 @@ class Target(msgspec.Struct, frozen=True):
 
 
 class Detection(msgspec.Struct, frozen=True):
-    """A finding with its evidence. `episode` is stable over updates: (rule, offender, start of the episode). `targets` is capped; `targets_shed` counts the rest.
+    """A finding with its evidence. `episode` is stable over updates: (rule, offender, start of the episode).
 
-    `src_ports` holds the most frequent source ports (XARF and RFC 6302 want one). `evidence_operator` and `evidence_customer` are the field names the rule lets out.
+    `targets` is capped and `targets_shed` counts the rest. `src_ports` holds the most frequent source ports (XARF and RFC 6302 want one).
+    `evidence_operator` and `evidence_customer` are the field names the rule lets out.
     """
 
     finding: Finding

@@ -5,6 +5,7 @@ Element names follow the IPFIX registry where it has one. A packet is a flow rec
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +55,7 @@ class FlowBatch:
 
     def take(self, rows: NDArray[np.intp] | Bool | slice) -> "FlowBatch":
         """Select rows by index, mask or slice, all columns alike."""
-        return FlowBatch(*(getattr(self, name)[rows] for name in COLUMNS), family=self.family)
+        return FlowBatch(**{name: getattr(self, name)[rows] for name in COLUMNS}, family=self.family)
 
     def with_columns(self, **columns: NDArray[np.generic]) -> "FlowBatch":
         """Replace some columns."""
@@ -71,12 +72,12 @@ DEFAULTS = {"packets": 1, "sampling_rate": 1}
 
 
 def batch_of(length: int, family: int = 0, **columns: NDArray[np.generic]) -> FlowBatch:
-    """Build a batch of `length` rows from the columns given, each cast to its dtype; a column not given is its default for every row (stride 0, no memory)."""
-    full = {
-        name: columns[name].astype(dtype, copy=False) if name in columns else np.broadcast_to(dtype(DEFAULTS.get(name, 0)), (length,))  # type: ignore[call-arg]
+    """Build a batch of `length` rows from the columns given, each cast to its dtype; a column not given is its default everywhere (stride 0, no memory)."""
+    full: dict[str, NDArray[Any]] = {
+        name: columns[name].astype(dtype, copy=False) if name in columns else np.broadcast_to(dtype(DEFAULTS.get(name, 0)), (length,))
         for name, dtype in DTYPES.items()
     }
-    return FlowBatch(**full, family=family)  # type: ignore[arg-type]
+    return FlowBatch(**full, family=family)
 
 
 def concat(batches: Sequence[FlowBatch]) -> FlowBatch:
@@ -87,4 +88,4 @@ def concat(batches: Sequence[FlowBatch]) -> FlowBatch:
         return batches[0]
     families = {b.family for b in batches if len(b)}
     family = families.pop() if len(families) == 1 else 0
-    return FlowBatch(*(np.concatenate([getattr(b, name) for b in batches]) for name in COLUMNS), family=family)
+    return FlowBatch(**{name: np.concatenate([getattr(b, name) for b in batches]) for name in COLUMNS}, family=family)

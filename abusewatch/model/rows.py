@@ -5,11 +5,13 @@ of one mapping have equal length. `slot` is the dense number of the own address 
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Columns = dict[str, NDArray[np.generic]]
+Array = NDArray[Any]
+Columns = dict[str, Array]
 
 RECORD_COLUMNS: dict[str, type[np.generic]] = {
     "slot": np.int32, "own_hi": np.uint64, "own_lo": np.uint64, "peer_hi": np.uint64, "peer_lo": np.uint64,
@@ -20,17 +22,17 @@ RECORD_COLUMNS: dict[str, type[np.generic]] = {
 """`own_*`/`peer_*`: our side and the other side; for `spoofed` rows (neither end ours) `own` is what the packet claims and nobody is charged with it."""
 
 
-def length(rows: Mapping[str, NDArray[np.generic]]) -> int:
+def length(rows: Mapping[str, Array]) -> int:
     """Count the rows."""
     return len(rows["slot"])
 
 
-def take(rows: Mapping[str, NDArray[np.generic]], which: NDArray[np.intp] | NDArray[np.bool_] | slice) -> Columns:
+def take(rows: Mapping[str, Array], which: NDArray[np.intp] | NDArray[np.bool_] | slice) -> Columns:
     """Select rows by index, mask or slice."""
     return {name: column[which] for name, column in rows.items()}
 
 
-def join(parts: Sequence[Mapping[str, NDArray[np.generic]]]) -> Columns:
+def join(parts: Sequence[Mapping[str, Array]]) -> Columns:
     """Put mappings of the same columns behind each other."""
     if len(parts) == 1:
         return dict(parts[0])

@@ -118,7 +118,8 @@ class Conversations:
         waited = ~both & (first + self.grace_us <= now_us)
         idle = t["last_us"] + self.grace_us <= now_us
         long = first + self.longest_us <= now_us
-        return ended | waited | idle | long
+        known: NDArray[np.bool_] = ended | waited | idle | long
+        return known
 
     def _within_capacity(self, t: Columns, keep: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Over capacity: marks go first, then the longest idle; ties by key, which is the same in every run."""
@@ -162,7 +163,8 @@ def _reduced(rows: Columns) -> Columns:
         column = {"own_port": own_port, "peer_port": peer_port}.get(name, rows[name])
         entry[name] = column[order[starts]]
     asked = _asker(rows, icmp)[order]
-    sums = (np.where(out, packets, zero64), np.where(out, zero64, packets), np.where(out, octets, zero64), np.where(out, zero64, octets), np.ones(len(key), np.int64))
+    ours, theirs = ((np.where(out, column, zero64), np.where(out, zero64, column)) for column in (packets, octets))
+    sums = (*ours, *theirs, np.ones(len(key), np.int64))
     entry |= {name: np.add.reduceat(column, starts) for name, column in zip(SUMS, sums, strict=True)}
     minima = (np.where(out, begin, NEVER), np.where(out, NEVER, begin), frame)
     entry |= {name: np.minimum.reduceat(column, starts) for name, column in zip(MINIMA, minima, strict=True)}
@@ -210,14 +212,15 @@ def initiator(t: Columns) -> NDArray[np.bool_]:
     guess = np.where(one_way, (first_in == NEVER) & lone_out, by_time)
     icmp = t["icmp"]
     guess = np.where(icmp > 0, icmp == 1, guess)
-    return np.where(says_ours & ~says_theirs, True, np.where(says_theirs & ~says_ours, False, guess))
+    decided = says_ours ^ says_theirs
+    return np.where(decided, says_ours, guess)
 
 
 def view(t: Columns) -> Columns:
     """The columns of `detect.columns` for conversations: packets and bytes are the initiator's, `reply_*` the other side's."""
     ours = initiator(t)
 
-    def pick(out: str, back: str) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
+    def pick(out: str, back: str) -> tuple[r.Array, r.Array]:
         return np.where(ours, t[out], t[back]), np.where(ours, t[back], t[out])
 
     packets, reply_packets = pick("packets_out", "packets_in")
