@@ -1,0 +1,232 @@
+"""The sections and keys of abusewatch.toml, each with its default and a sentence; docs/configuration.md is their list.
+
+A key is here only if it does something in this version. Everything is frozen: a reload makes a new object or nothing.
+"""
+
+import ipaddress
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+SHORTEST_OWN_V4 = 8
+SHORTEST_OWN_V6 = 16
+ADDR_SPEC = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
+
+
+def _prefix(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError:
+        pass
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a network; write it like 198.51.100.0/24 or 2001:db8::/32") from None
+    raise ValueError(f"{text!r} has bits set beyond its length; write {network}")
+
+
+def _own(text: str) -> str:
+    network = ipaddress.ip_network(_prefix(text))
+    shortest = SHORTEST_OWN_V4 if network.version == 4 else SHORTEST_OWN_V6
+    if network.prefixlen < shortest:
+        raise ValueError(
+            f"{text!r} is no one provider's network; name your own prefixes, none shorter than /{shortest}"
+        )
+    return str(network)
+
+
+def endpoint(text: str) -> tuple[str, int]:
+    """Split HOST:PORT, HOST being an address (IPv6 in brackets); ValueError says how to write it."""
+    host, colon, port = text.rpartition(":")
+    try:
+        address = ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
+        number = int(port)
+    except ValueError:
+        raise ValueError(f"{text!r} is not ADDRESS:PORT; write it like 127.0.0.1:2055 or [::1]:2055") from None
+    if not colon or not 0 <= number <= 65535 or (address.version == 6) != host.startswith("["):
+        raise ValueError(f"{text!r} is not ADDRESS:PORT; write it like 127.0.0.1:2055 or [::1]:2055")
+    return str(address), number
+
+
+def _endpoint(text: str) -> str:
+    endpoint(text)
+    return text
+
+
+def _mailbox(text: str) -> str:
+    if not ADDR_SPEC.fullmatch(text):
+        raise ValueError(f"{text!r} is not one plain mail address; write it like abuse@provider.example")
+    local = text.partition("@")[0].lower().replace("-", "")
+    if local in {"noreply", "donotreply"}:
+        raise ValueError(f"{text!r} cannot receive an answer; reports come from an address that is read (RFC 6650)")
+    return text
+
+
+def _beside(path: Path, info: ValidationInfo) -> Path:
+    """Resolve a path from the folder of the file that names it."""
+    base: Path = (info.context or {}).get("base", Path())
+    return path if path.is_absolute() else base / path
+
+
+def _existing(path: Path, info: ValidationInfo) -> Path:
+    found = _beside(path, info)
+    if not found.exists():
+        raise ValueError(f"{found} does not exist")
+    return found
+
+
+Prefix = Annotated[str, AfterValidator(_prefix)]
+OwnPrefix = Annotated[str, AfterValidator(_own)]
+Endpoint = Annotated[str, AfterValidator(_endpoint)]
+Mailbox = Annotated[str, AfterValidator(_mailbox)]
+Place = Annotated[Path, AfterValidator(_beside)]
+ExistingPath = Annotated[Path, AfterValidator(_existing)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+
+
+class Section(BaseModel):
+    """A table of the file: frozen, and a key it does not know is a fault."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+
+class Network(Section):
+    """Who we are and which addresses are ours."""
+
+    organisation: str = Field(
+        min_length=1, max_length=200, description="Name of the provider, as mails and reports show it."
+    )
+    domain: str = Field(
+        pattern=r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$",
+        description="Domain of the provider; message identifiers end in it.",
+    )
+    prefixes: tuple[OwnPrefix, ...] = Field(
+        default=(), description="Own prefixes. Empty: those of the customers in the inventory."
+    )
+    inventory: ExistingPath | None = Field(
+        default=None,
+        description="Customers, TOML or CSV. Without it every own address is its own customer and gets no notice.",
+    )
+
+
+class Source(Section):
+    """Where flow records come from; one `[[source]]` each."""
+
+    name: Name = Field(default="flow", description="Name in metrics and log: lower case letters, digits, hyphens.")
+    type: Literal["udp"] = Field(
+        default="udp", description="`udp`: NetFlow v5 and v9, IPFIX and sFlow v5, recognised by themselves."
+    )
+    listen: Endpoint = Field(description="ADDRESS:PORT to receive on. A socket that systemd hands over for it is used.")
+    exporters: tuple[Prefix, ...] = Field(
+        min_length=1,
+        description="Addresses or prefixes of the exporters. Datagrams of others are counted and not read.",
+    )
+    sampling: int = Field(
+        default=0,
+        ge=0,
+        le=1_000_000,
+        description="1:N of exporters that do not tell their rate. 0: unknown, counts are lower bounds.",
+    )
+
+
+class Rules(Section):
+    """Which rules run."""
+
+    local: ExistingPath | None = Field(
+        default=None, description="Folder of your own rules and overrides, e.g. `rules.d`."
+    )
+    disable: tuple[str, ...] = Field(default=(), description="Identifiers of rules that do not run.")
+
+
+class Store(Section):
+    """Where cases and the outbox are kept."""
+
+    path: Place = Field(
+        default=Path("/var/lib/abusewatch"), description="Folder of the database; one process at a time holds it."
+    )
+
+
+class Mail(Section):
+    """How mails leave, if they leave."""
+
+    mode: Literal["shadow", "send"] = Field(
+        default="shadow", description="`shadow`: detect and compose, send nothing. `send`: deliver."
+    )
+    sender: Mailbox | None = Field(
+        default=None, description="Address mails come from and answers go to. Default: abuse@ your domain."
+    )
+    smarthost: str | None = Field(
+        default=None, description="Host that takes our mail. Without it mails are files in `maildir`."
+    )
+    port: int = Field(default=25, ge=1, le=65535, description="Port of the smart host.")
+    starttls: Literal["required", "opportunistic", "never"] = Field(
+        default="required", description="`never` is for a smart host on this machine."
+    )
+    username: str | None = Field(default=None, description="Name to log in with at the smart host.")
+    password_file: Place | None = Field(
+        default=None, description="File that holds the password. Default: the systemd credential `smtp-password`."
+    )
+    maildir: Place | None = Field(
+        default=None,
+        description="Maildir that mails are written to when there is no smart host. Default: `maildir` in the store.",
+    )
+
+    @field_validator("username")
+    @classmethod
+    def _needs_host(cls, username: str | None, info: ValidationInfo) -> str | None:
+        if username and not info.data.get("smarthost"):
+            raise ValueError("is a login, but no smarthost is named; add smarthost or remove this")
+        return username
+
+
+class Contacts(Section):
+    """Who answers for other networks."""
+
+    table: ExistingPath | None = Field(
+        default=None,
+        description="Operator table, CSV `prefix,name,contact`. Networks in none of its prefixes get no mail.",
+    )
+
+
+class Privacy(Section):
+    """What is written where people read."""
+
+    log_personal: Literal["keep", "pseudonym", "drop"] = Field(
+        default="pseudonym",
+        description="Addresses and customers in the log: as they are, as a keyed hash of this run, or left out.",
+    )
+
+
+class Metrics(Section):
+    """Metrics and health over HTTP."""
+
+    listen: Endpoint = Field(default="127.0.0.1:9469", description="ADDRESS:PORT of /metrics and /healthz.")
+
+
+class Config(Section):
+    """The whole file."""
+
+    network: Network
+    source: tuple[Source, ...] = Field(default=(), description="Sources; at least one for `run`.")
+    rules: Rules = Rules()
+    store: Store = Store()
+    mail: Mail = Mail()
+    contacts: Contacts = Contacts()
+    privacy: Privacy = Privacy()
+    metrics: Metrics = Metrics()
+
+    @field_validator("source")
+    @classmethod
+    def _distinct(cls, sources: tuple[Source, ...]) -> tuple[Source, ...]:
+        names = [source.name for source in sources]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice:
+            raise ValueError(f"two sources are called {twice!r}; give each a name of its own, or metrics mix them up")
+        return sources
+
+    @property
+    def sender(self) -> str:
+        """The address mails come from."""
+        return self.mail.sender or f"abuse@{self.network.domain}"
