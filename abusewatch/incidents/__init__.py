@@ -2,7 +2,18 @@
 
 from abusewatch.incidents.correlate import correlate, identity
 from abusewatch.incidents.lifecycle import STATES, Change, expire, step
-from abusewatch.incidents.policy import Decision, decide
+from abusewatch.incidents.policy import Decision, decide, everyone
 from abusewatch.incidents.store import IncidentStore
 
-__all__ = ["STATES", "Change", "Decision", "IncidentStore", "correlate", "decide", "expire", "identity", "step"]
+__all__ = [
+    "STATES",
+    "Change",
+    "Decision",
+    "IncidentStore",
+    "correlate",
+    "decide",
+    "everyone",
+    "expire",
+    "identity",
+    "step",
+]
