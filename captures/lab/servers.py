@@ -36,3 +36,47 @@ def listening(place: Namespace, address: str, port: int, seconds: float = 8) -> 
             return
         wait(0.25)
     raise RuntimeError(f"nothing listens on {address} port {port}: {(place.lab.scratch / 'output.log').read_text()[-800:]}")
+
+
+def nginx(lab: Lab, place: Namespace, *addresses: str, port: int = 80) -> Path:
+    """nginx on the addresses, serving the lab's `www` folder."""
+    www = lab.scratch / "www"
+    www.mkdir(exist_ok=True)
+    for size in (4, 40, 200):
+        (www / f"{size}k").write_bytes(b"x" * size * 1024)
+    (www / "index.html").write_text("<html><body>It works.</body></html>\n")
+    listen = "".join(f"listen {f'[{address}]' if ':' in address else address}:{port};" for address in addresses)
+    config = lab.file(
+        f"nginx-{port}.conf",
+        f"daemon off; master_process off; pid {lab.scratch}/nginx-{port}.pid; error_log /dev/null; events {{}}\n"
+        f"http {{ access_log off; server {{ {listen} root {www}; }} }}\n",
+    )
+    place.start("nginx", "-c", config)
+    listening(place, addresses[-1], port)
+    return www
+
+
+def telnetds(lab: Lab, place: Namespace, *addresses: str) -> None:
+    """GNU telnetd behind inetd on the addresses, with a login that never succeeds."""
+    login = lab.file(
+        "login.sh",
+        '#!/bin/sh\nfor n in 1 2 3; do printf "login: "; read a; printf "Password: "; read b; echo "Login incorrect"; done\n',
+    )
+    login.chmod(0o755)
+    line = f"{{}}:23 stream tcp nowait.2000 root /usr/sbin/telnetd telnetd -h -E {login}\n"
+    place.start("inetd", "-d", "-i", lab.file("inetd.conf", "".join(line.format(address) for address in addresses)))
+    listening(place, addresses[-1], 23)
+
+
+def smtp_sink(lab: Lab, place: Namespace) -> None:
+    """Postfix's smtp-sink on every address of the namespace: a real SMTP server that takes all mail and throws it away."""
+    place.start("/usr/sbin/smtp-sink", "-u", "nobody", "0.0.0.0:25", "100")
+    listening(place, "127.0.0.1", 25)
+
+
+def names(lab: Lab, place: Namespace, address: str, hosts: dict[str, str]) -> None:
+    """dnsmasq at `address` that knows the given hosts."""
+    records = [f"--host-record={name},{target}" for name, target in hosts.items()]
+    place.start("dnsmasq", "-k", "-C", "/dev/null", "--no-resolv", "--no-hosts", "--user=root", "--pid-file=",
+                "--bind-interfaces", f"--listen-address={address}", *records)  # fmt: skip
+    listening(place, address, 53)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 PROVIDER = ("198.51.100.0/24", "2001:db8:42::/48")
 INTERNET = ("203.0.113.0/24", "192.0.2.0/24", "198.18.0.0/15", "2001:db8:ffff::/48")
-# Point-to-point links carry link-local addresses only, with fixed neighbours, so that no ARP or ND appears in a capture.
+# Links have no addresses, only fixed neighbours: no ARP or ND in a capture, and no tool takes a link's address for its own.
 LINK_MACS = ("02:00:5e:00:53:01", "02:00:5e:00:53:02")
 QUIET_KERNEL = {
     "net.ipv4.ip_forward": 1,
@@ -141,6 +141,8 @@ class Lab:
 
     def _uplink(self) -> None:
         self._veth(self.edge, "uplink", self.internet, "edge")
+        self.edge.ip("addr", "add", f"{v4(1)}/32", "dev", "lo")  # the source of the edge's own ICMP errors
+        self.edge.ip("addr", "add", f"{v6(1)}/128", "dev", "lo")
         for prefix in INTERNET:
             self.internet.ip("route", "add", "local", prefix, "dev", "lo")  # the kernel answers for every address of it
             self.edge.ip("route", "add", prefix, "via", via(prefix, 2), "dev", "uplink", "onlink")
@@ -154,9 +156,8 @@ class Lab:
             # Offloading would show frames larger than the wire carries and checksums not yet filled in.
             sh("ip", "netns", "exec", namespace.name, "ethtool", "-K", name, "tx", "off", "tso", "off", "gso", "off", "gro", "off")
             namespace.ip("link", "set", name, "up")
-            for scope in ("169.254.0.0/16", "fe80::/64"):
-                namespace.ip("addr", "add", via(scope, side + 1) + ("/32" if "." in scope else "/128"), "dev", name)
-                namespace.ip("neigh", "replace", via(scope, 2 - side), "lladdr", LINK_MACS[1 - side], "dev", name, "nud", "permanent")
+            for family in PROVIDER:
+                namespace.ip("neigh", "replace", via(family, 2 - side), "lladdr", LINK_MACS[1 - side], "dev", name, "nud", "permanent")
 
     def customer(self, number: int, mbit: int | None = None) -> Namespace:
         """Connect customer `number` at 198.51.100.number and 2001:db8:42:number::number, its port shaped to `mbit` if given."""
@@ -192,7 +193,7 @@ def v6(number: int) -> str:
 
 
 def via(like: str, side: int) -> str:
-    """The link-local address of side 1 (edge side) or 2 of a link, of the family `like` is written in."""
+    """The next hop's name on side 1 (the provider's side) or 2 of a link, of the family `like` is written in."""
     return f"fe80::{side}" if ":" in like else f"169.254.0.{side}"
 
 
