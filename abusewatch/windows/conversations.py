@@ -234,7 +234,7 @@ def view(t: Columns) -> Columns:
     return {
         **{name: t[name] for name in (*IDENTITY, "sampling_rate", "input_if", "exporter", "frame", "frame_last")},
         "internal": t["internal"].astype(np.bool_),
-        "initiator": ours, "outcome": outcome, "opened": ~tcp | (flags & SYN != 0) | (flags & 0xFF == 0),
+        "initiator": ours, "outcome": outcome, "opened": ~tcp | (flags & SYN != 0) | (flags & 0xFF == 0) & (packets > 0),
         "packets": packets, "bytes": octets, "reply_packets": reply_packets, "reply_bytes": reply_bytes,
         "flags": (flags & 0xFF).astype(np.uint8), "reply_flags": (reply_flags & 0xFF).astype(np.uint8),
         "start_us": first, "end_us": np.maximum(t["last_us"], first), "icmp": t["icmp"],

@@ -1,0 +1,25 @@
+"""Slot numbers are dense, stable and bounded."""
+
+import numpy as np
+
+from abusewatch.inventory.slots import Slots
+
+V4 = np.uint64(0xFFFF_0000_0000)
+
+
+def test_slots_are_dense_and_stable():
+    slots = Slots()
+    hi, lo = np.zeros(5, np.uint64), V4 | np.array([9, 7, 9, 8, 7], np.uint64)
+    first = slots.of(hi, lo)
+    assert sorted(set(first.tolist())) == [0, 1, 2]
+    assert slots.of(hi, lo).tolist() == first.tolist()
+    more = slots.of(hi, lo + np.uint64(1))
+    assert more[4] == first[3]
+    assert len(slots) == 4
+
+
+def test_over_capacity_is_refused_and_counted():
+    slots = Slots(capacity=2)
+    found = slots.of(np.zeros(4, np.uint64), V4 | np.arange(4, dtype=np.uint64))
+    assert np.count_nonzero(found >= 0) == 2
+    assert slots.refused == 2

@@ -1,0 +1,68 @@
+"""Panes close by data, late rows are counted and kept out, and memory is bounded."""
+
+import numpy as np
+
+from abusewatch.model import rows as r
+from abusewatch.windows.panes import SECOND, Panes
+
+
+def rows(*seconds):
+    out = {name: np.zeros(len(seconds), dtype) for name, dtype in r.RECORD_COLUMNS.items()}
+    out["end_us"] = np.array([int(s * SECOND) for s in seconds], np.int64)
+    return out
+
+
+def closed(panes):
+    return [(p.end_us // SECOND, r.length(p.rows)) for p in panes]
+
+
+def test_a_pane_closes_when_the_watermark_has_passed_it():
+    panes = Panes(lateness_us=10 * SECOND)
+    assert closed(panes.add(rows(1, 4, 6))) == []
+    assert closed(panes.add(rows(14))) == []
+    assert closed(panes.add(rows(15.5))) == [(5, 2)]
+    assert closed(panes.flush()) == [(10, 1), (15, 1), (20, 1)]
+
+
+def test_disorder_within_the_lateness_is_no_loss():
+    panes = Panes(lateness_us=10 * SECOND)
+    panes.add(rows(9))
+    assert closed(panes.add(rows(1))) + closed(panes.flush()) == [(5, 1), (10, 1)]
+    assert panes.late_rows == 0
+
+
+def test_late_rows_are_counted_and_make_no_burst():
+    panes = Panes(lateness_us=0)
+    panes.add(rows(60))
+    panes.add(rows(1, 2, 61))
+    assert panes.late_rows == 2
+    assert closed(panes.flush()) == [(65, 2)]
+
+
+def test_a_gap_of_years_costs_nothing():
+    panes = Panes(lateness_us=0)
+    panes.add(rows(0))
+    assert closed(panes.add(rows(1_600_000_000))) == [(5, 1)]
+
+
+def test_a_clock_that_restarts_begins_anew_when_that_is_allowed():
+    panes = Panes(lateness_us=0, restart=True)
+    panes.add(rows(1_000_000))
+    first = panes.add(rows(10))
+    assert [p.last for p in first] == [False, True]
+    assert panes.late_rows == 0
+    assert closed(panes.flush()) == [(15, 1)]
+
+
+def test_a_full_pane_closes_early_and_says_so():
+    panes = Panes(lateness_us=0, row_budget=3)
+    assert closed(panes.add(rows(1, 1, 1, 1))) == [(5, 4)]
+    assert panes.split_panes == 1
+    assert closed(panes.add(rows(2))) == []
+    assert closed(panes.flush()) == [(5, 1)]
+
+
+def test_silence_closes_panes_by_the_clock():
+    panes = Panes(lateness_us=0)
+    panes.add(rows(1))
+    assert closed(panes.advance(5 * SECOND)) == [(5, 1)]
