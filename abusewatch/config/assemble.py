@@ -1,0 +1,95 @@
+"""Everything that a configuration names, read and checked as one object: a reload swaps the whole of it or nothing."""
+
+import ipaddress
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from abusewatch import contacts, inventory
+from abusewatch.config.load import ConfigError, load
+from abusewatch.config.model import Config
+from abusewatch.config.shipped import shipped
+from abusewatch.contacts import ContactsError, OperatorTable
+from abusewatch.detect.load import load as load_rules
+from abusewatch.detect.rule import Rule
+from abusewatch.inventory import Inventory, InventoryError
+
+_T = TypeVar("_T")
+
+
+class SetupError(ValueError):
+    """What was to be loaded has faults; `faults` holds a line for each, over all files."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        """Keep the lines as they will be shown."""
+        super().__init__("\n".join(faults))
+        self.faults = tuple(faults)
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """A configuration with the rules, the inventory and the operator table it names; `warnings` keep nothing from running."""
+
+    config: Config
+    rules: tuple[Rule, ...]
+    inventory: Inventory
+    table: OperatorTable
+    warnings: tuple[str, ...]
+
+
+def assemble(path: Path) -> Setup:
+    """Read all files behind a configuration; SetupError with every fault of every file."""
+    try:
+        config = load(path)
+    except ConfigError as error:
+        raise SetupError([str(fault) for fault in error.faults]) from None
+    except OSError as error:
+        raise SetupError([f"{path}:1: cannot be read: {error.strerror}"]) from None
+    except UnicodeDecodeError as error:
+        raise SetupError([f"{path}:1: not UTF-8 text at byte {error.start}"]) from None
+    faults: list[str] = []
+    rules, warnings = rule_set(config.rules.local, config.rules.disable, faults)
+    own = _part(lambda: _inventory(config), faults)
+    table = _part(lambda: contacts.load(config.contacts.table) if config.contacts.table else OperatorTable(), faults)
+    if faults or own is None or table is None:
+        raise SetupError(faults)
+    return Setup(config, rules, own, table, warnings)
+
+
+def rule_set(
+    local: Path | None, disabled: Sequence[str], faults: list[str]
+) -> tuple[tuple[Rule, ...], tuple[str, ...]]:
+    """Load the shipped rules and the local ones over them: the rules and the warnings, faults added to the list."""
+    loaded = load_rules([shipped("rules"), *([local] if local else [])])
+    faults.extend(str(fault) for fault in loaded.faults)
+    known = {rule.id for rule in loaded.rules}
+    if not loaded.faults:
+        faults.extend(
+            f"rules.disable: there is no rule {name!r}; there are {', '.join(sorted(known))}"
+            for name in disabled
+            if name not in known
+        )
+    rules = tuple(rule for rule in loaded.rules if rule.id not in disabled)
+    return rules, tuple(str(warning) for warning in loaded.warnings)
+
+
+def _inventory(config: Config) -> Inventory:
+    """Read the inventory; own prefixes that no customer has are laid under those of the customers."""
+    if config.network.inventory is None:
+        return inventory.of_prefixes(config.network.prefixes)
+    known = inventory.load(config.network.inventory)
+    own = tuple(ipaddress.ip_network(prefix) for prefix in config.network.prefixes)
+    return Inventory(known.customers, own=own, ports=known.ports)
+
+
+def _part(read: Callable[[], _T], faults: list[str]) -> _T | None:
+    try:
+        return read()
+    except (InventoryError, ContactsError) as error:
+        faults.extend(error.faults)
+    except OSError as error:
+        faults.append(f"{error.filename}:1: cannot be read: {error.strerror}")
+    except UnicodeDecodeError as error:
+        faults.append(f"not UTF-8 text: {error.reason} at byte {error.start}")
+    return None
