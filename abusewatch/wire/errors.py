@@ -15,7 +15,6 @@ class Reason(StrEnum):
     TRUNCATED = "truncated"
     BAD_LENGTH = "bad_length"
     BAD_SET = "bad_set"
-    TOO_MANY_DOMAINS = "too_many_domains"
     # Parts of a datagram.
     MISSING_TEMPLATE = "missing_template"
     BAD_TEMPLATE = "bad_template"
@@ -26,6 +25,8 @@ class Reason(StrEnum):
     BAD_RECORD = "bad_record"
     BAD_SAMPLE = "bad_sample"
     BAD_FRAME = "bad_frame"
+    RESERVED_SET = "reserved_set"
+    SAMPLER_LIMIT = "sampler_limit"
     NOT_A_FLOW = "not_a_flow"
     COUNTER_SAMPLE = "counter_sample"
     TRAILING_BYTES = "trailing_bytes"
@@ -39,7 +40,7 @@ class Reason(StrEnum):
 
 
 REJECTIONS = frozenset({
-    Reason.EMPTY, Reason.UNKNOWN_VERSION, Reason.TRUNCATED, Reason.BAD_LENGTH, Reason.BAD_SET, Reason.TOO_MANY_DOMAINS,
+    Reason.EMPTY, Reason.UNKNOWN_VERSION, Reason.TRUNCATED, Reason.BAD_LENGTH, Reason.BAD_SET,
 })  # fmt: skip
 """Reasons of which each count is one whole datagram: datagrams in = decoded + the sum of these."""
 

@@ -1,0 +1,99 @@
+"""Flow export datagrams of every exporter and version, decoded by the ring into flow batches or one by one for people.
+
+Both ways read the same templates; the second is the reference that tests hold the first against.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from abusewatch.model.flow import I64, U8, U32, FlowBatch
+from abusewatch.wire import headers, reference, sflow
+from abusewatch.wire.domains import DomainStore
+from abusewatch.wire.errors import Reason
+from abusewatch.wire.reference import Record
+from abusewatch.wire.ring import Ring
+from abusewatch.wire.sequence import Account, Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What became of one ring of datagrams.
+
+    `datagrams` were decoded, the others are in `counts` under one of `errors.REJECTIONS`; `records` counts the data records and samples in them,
+    options included: rows in `batches` may be fewer (options are no flows) or more (a biflow is two).
+    """
+
+    batches: tuple[FlowBatch, ...]
+    counts: Mapping[Reason, int]
+    datagrams: int
+    records: int
+
+
+class FlowDecoder:
+    """Decodes the datagrams of all exporters of a process and remembers what they told: templates, sampling rates, sequence numbers.
+
+    Not for use by two threads at once. What it holds is bounded (`domains`), whatever is sent.
+    """
+
+    def __init__(self) -> None:
+        self._store = DomainStore()
+        self._ledger = Ledger()
+
+    @property
+    def accounts(self) -> tuple[Account, ...]:
+        """Counters of each domain that is remembered."""
+        return tuple(self._ledger.account(domain) for domain in self._store.live())
+
+    def decode(self, ring: U8, lengths: U32 | I64, exporter: U32, received_us: int = 0) -> Decoded:
+        """Decode the datagrams of a ring, shape (n, slot), of `lengths` octets each, from exporters by index; never raises on what they hold.
+
+        `received_us` is when they came (microseconds since 1970; 0: unknown), against which exporters' clocks are judged and which is the time of
+        sFlow samples. A length above the slot means that the datagram was cut.
+        """
+        self._settle()
+        work = Ring(ring, lengths, exporter, received_us, self._store)
+        batches = work.decode()
+        rows = np.flatnonzero(work.slot >= 0)
+        self._ledger.add(work.slot[rows], work.sequence[rows], work.steps[rows], work.records[rows], received_us)
+        counts = {reason: count for reason, count in work.counts.items() if count}
+        return Decoded(tuple(batches), counts, len(rows), int(work.records[rows].sum()))
+
+    def records(self, datagram: bytes, exporter: int = 0, received_us: int = 0) -> Iterator[Record]:
+        """Decode one datagram into a flat dictionary for each of its data records and samples, options included, under the names of the IPFIX registry.
+
+        WireError when the datagram is refused whole. A part of it that makes no sense ends its set and is passed over.
+        """
+        self._settle()
+        return iter(reference.records(self._store, datagram, exporter, received_us))
+
+    def _settle(self) -> None:
+        for slot in self._store.settle():
+            self._ledger.reset(slot)
+
+
+def split(payload: bytes) -> list[bytes]:
+    """Part a file of raw export payload into datagrams.
+
+    Only IPFIX messages say how long they are (RFC 5655 files are such messages, one after the other); a file of any other version is one datagram.
+    """
+    parts: list[bytes] = []
+    position = 0
+    while position + headers.HEADER_OCTETS[headers.IPFIX] <= len(payload) and payload[position : position + 2] == b"\0\x0a":
+        length = int.from_bytes(payload[position + 2 : position + 4], "big")
+        if length < headers.HEADER_OCTETS[headers.IPFIX] or position + length > len(payload):
+            break
+        parts.append(payload[position : position + length])
+        position += length
+    return parts if parts and position == len(payload) else [payload]
+
+
+def is_export(payload: bytes) -> bool:
+    """Whether octets begin like an export datagram of a version that is read here; no promise that the rest holds."""
+    if len(payload) < 16:
+        return False
+    version = int.from_bytes(payload[:2], "big")
+    if version:
+        return version in headers.HEADER_OCTETS
+    return payload[2:4] == b"\0\x05" and payload[4:8] in {b"\0\0\0\1", b"\0\0\0\2"} and len(payload) >= sflow.LEAST_OCTETS

@@ -1,0 +1,165 @@
+"""What is remembered of each exporter: one observation domain at a time, so that nothing crosses from one to another.
+
+A domain is (exporter, version, observation domain or source id or agent). Templates of one never decode records of another (RFC 3954 5.2,
+RFC 7011 3.4.1): a spoofed template would otherwise swap attacker and victim.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from abusewatch.wire.errors import Reason, WireError
+from abusewatch.wire.sampling import Rates
+from abusewatch.wire.templates import Template
+
+MAX_TEMPLATES = 16_384
+MAX_TEMPLATES_PER_DOMAIN = 1_024
+MAX_TEMPLATES_PER_EXPORTER = 4_096
+"""A quarter of all, so that one exporter cannot leave the others without."""
+MAX_DOMAINS_PER_EXPORTER = 64
+MAX_PENDING_SETS = 32
+MAX_PENDING_OCTETS = 65_536
+MAX_PENDING_OCTETS_IN_ALL = 4 << 20
+MAX_PENDING_AGE_US = 600_000_000
+"""Exporters repeat templates every 1 to 30 minutes; a set older than ten may belong to a template since replaced."""
+
+Key = tuple[int, int, int]
+"""Exporter index, export version (5, 9, 10; sFlow is 105), domain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """The header of one export datagram: who sent it and the clocks its records lean on.
+
+    `export_us` is the exporter's own time, made plausible. `uptime_ms` is its uptime at that time where the header has one; `boot_ms` is when it
+    started, in milliseconds since 1970, where an option said so.
+    """
+
+    exporter: int
+    version: int
+    domain: int
+    sequence: int
+    export_us: int
+    uptime_ms: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class PendingSet:
+    """A data set whose template is not known yet (RFC 7011 9 permits to keep it)."""
+
+    number: int
+    data: bytes
+    message: Message
+
+
+@dataclass(slots=True)
+class Domain:
+    """The state of one observation domain; `slot` is its row in the column-wise state."""
+
+    key: Key
+    slot: int
+    templates: OrderedDict[int, Template] = field(default_factory=OrderedDict)
+    pending: list[PendingSet] = field(default_factory=list)
+    pending_octets: int = 0
+    rates: Rates = field(default_factory=Rates)
+    boot_ms: int = -1
+    missing: int = 0
+
+
+class DomainStore:
+    """All domains, within the limits above. When one is full the least recently used of the same exporter goes, never another exporter's."""
+
+    def __init__(self) -> None:
+        self._exporters: dict[int, OrderedDict[Key, Domain]] = {}
+        self._templates_of: dict[int, int] = {}
+        self._templates = 0
+        self._pending_octets = 0
+        self._free: list[int] = []
+        self._resting: list[int] = []
+        self.by_slot: list[Domain] = []
+
+    def settle(self) -> list[int]:
+        """Make the slots of evicted domains usable again and list them; called between batches, so that within one a slot means one domain."""
+        rested, self._resting = self._resting, []
+        self._free += rested
+        return rested
+
+    def live(self) -> list[Domain]:
+        """List the domains that are remembered, by slot."""
+        return sorted((domain for domains in self._exporters.values() for domain in domains.values()), key=lambda d: d.slot)
+
+    def domain(self, key: Key) -> Domain:
+        """Find a domain, or begin it."""
+        domains = self._exporters.setdefault(key[0], OrderedDict())
+        found = domains.get(key)
+        if found is not None:
+            domains.move_to_end(key)
+            return found
+        if len(domains) >= MAX_DOMAINS_PER_EXPORTER:
+            self._evict(domains.popitem(last=False)[1])
+        slot = self._free.pop() if self._free else len(self.by_slot)
+        made = Domain(key, slot)
+        if slot == len(self.by_slot):
+            self.by_slot.append(made)
+        else:
+            self.by_slot[slot] = made
+        domains[key] = made
+        return made
+
+    def _evict(self, domain: Domain) -> None:
+        self._count(domain.key[0], -len(domain.templates))
+        self._pending_octets -= domain.pending_octets
+        self._resting.append(domain.slot)
+
+    def _count(self, exporter: int, change: int) -> None:
+        self._templates += change
+        self._templates_of[exporter] = self._templates_of.get(exporter, 0) + change
+
+    def put(self, domain: Domain, template: Template) -> tuple[Template | None, int]:
+        """Store a template; return the one it replaces, and how many others had to go. WireError(TEMPLATE_LIMIT) if there is no room to make."""
+        old = domain.templates.get(template.number)
+        evicted = 0
+        if old is None:
+            evicted = self._make_room(domain)
+            self._count(domain.key[0], 1)
+        domain.templates[template.number] = template
+        domain.templates.move_to_end(template.number)
+        return old, evicted
+
+    def _make_room(self, domain: Domain) -> int:
+        if len(domain.templates) >= MAX_TEMPLATES_PER_DOMAIN:
+            return self._drop_oldest(domain)
+        if self._templates_of.get(domain.key[0], 0) < MAX_TEMPLATES_PER_EXPORTER and self._templates < MAX_TEMPLATES:
+            return 0
+        for other in self._exporters[domain.key[0]].values():  # least recently used first
+            if other.templates:
+                return self._drop_oldest(other)
+        raise WireError(Reason.TEMPLATE_LIMIT, "templates of all exporters")
+
+    def _drop_oldest(self, domain: Domain) -> int:
+        domain.templates.popitem(last=False)
+        self._count(domain.key[0], -1)
+        return 1
+
+    def keep_pending(self, domain: Domain, pending: PendingSet) -> bool:
+        """Keep a set until its template comes, if there is room."""
+        size = len(pending.data)
+        if len(domain.pending) >= MAX_PENDING_SETS or domain.pending_octets + size > MAX_PENDING_OCTETS:
+            return False
+        if self._pending_octets + size > MAX_PENDING_OCTETS_IN_ALL:
+            return False
+        domain.pending.append(pending)
+        domain.pending_octets += size
+        self._pending_octets += size
+        return True
+
+    def take_pending(self, domain: Domain, number: int, now_us: int) -> tuple[list[PendingSet], int]:
+        """Take the sets that waited for a template, and count those that have waited too long."""
+        if not domain.pending:
+            return [], 0
+        mine = [p for p in domain.pending if p.number == number]
+        domain.pending = [p for p in domain.pending if p.number != number]
+        freed = sum(len(p.data) for p in mine)
+        domain.pending_octets -= freed
+        self._pending_octets -= freed
+        fresh = [p for p in mine if now_us - p.message.export_us <= MAX_PENDING_AGE_US]
+        return fresh, len(mine) - len(fresh)

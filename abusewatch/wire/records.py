@@ -1,0 +1,196 @@
+"""Columns of any layout become flow batches: addresses, ports, counters, both directions of a biflow."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from abusewatch.model.flow import I64, U8, U16, U32, U64, FlowBatch, batch_of
+from abusewatch.wire import packet, times
+from abusewatch.wire.errors import Reason
+from abusewatch.wire.layout import PAIRS, SECTIONS, Columns, Layout, columns_of
+from abusewatch.wire.sampling import RateTable
+
+MAPPED = np.uint64(0xFFFF_0000_0000)
+LINKTYPES = {"frame": 1, "packet": 101}
+"""LINKTYPE_ numbers of a dataLinkFrameSection (Ethernet) and of an ipHeaderPacketSection (raw IP)."""
+ICMP, ICMPV6 = 1, 58
+
+Column = NDArray[np.generic]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Records of one layout, `layout.span` octets each, shape (n, span), and what their messages say about each, shape (n,)."""
+
+    layout: Layout
+    octets: U8
+    slot: I64
+    exporter: U32
+    rate: U32
+    export_us: I64
+    uptime_ms: I64
+    rates: RateTable
+
+
+def flows(rows: Rows, counts: Counter[Reason]) -> list[FlowBatch]:
+    """Make a batch of the rows that say who sent to whom, and another of the opposite directions where any are counted.
+
+    What is passed over or mended is added to `counts`.
+    """
+    columns = columns_of(rows.layout, rows.octets)
+    if not _has_addresses(columns):
+        rows, columns = _read_sections(rows, columns, counts)
+    count = len(rows.slot)
+    start, end, mended = times.spans(columns, rows.export_us, rows.uptime_ms)
+    if mended:
+        counts[Reason.CLOCK] += mended
+    addresses, family = _addresses(columns)
+    src_port, dst_port = _ports(columns)
+    plain = {name: columns[name] for name in ("protocol", "input_if", "output_if") if name in columns}
+    forward = batch_of(
+        count, family, start_us=start, end_us=end, **addresses, **plain, src_port=src_port, dst_port=dst_port,
+        flags=_flags(columns, "", count), packets=_packets(columns, count), bytes=_bytes(columns, count),
+        sampling_rate=_rate(columns, rows), exporter=rows.exporter,
+    )  # fmt: skip
+    reverse = _reverse(forward, columns)
+    return [forward] if reverse is None else [forward, reverse]
+
+
+def _has_addresses(columns: Columns) -> bool:
+    return any(f"{src}{part}" in columns and f"{dst}{part}" in columns for src, dst in PAIRS for part in ("", "_lo"))
+
+
+def _read_sections(rows: Rows, columns: Columns, counts: Counter[Reason]) -> tuple[Rows, Columns]:
+    """Read the headers of packets that were exported as they are (elements 104, 313, 315); rows without any are left out."""
+    name, offset, octets = next(column for column in rows.layout.columns if column[0] in SECTIONS)
+    first, span = rows.layout.span
+    count = len(rows.octets)
+    captured = columns[f"{name}_captured"] if f"{name}_captured" in columns else np.full(count, octets)
+    at = np.arange(count) * span + (offset - first)
+    headers = packet.parse(rows.octets.reshape(-1), at, captured.astype(np.int64), LINKTYPES[name])
+    kept = np.flatnonzero(headers.is_ip)
+    counts[Reason.BAD_FRAME] += count - len(kept)
+    found = {name: column[kept] for name, column in columns.items()}
+    for name in ("src_hi", "src_lo", "dst_hi", "dst_lo", "src_port", "dst_port", "protocol", "flags"):
+        found[name] = getattr(headers, name)[kept]
+    found.setdefault("frame_octets", headers.bytes[kept])
+    found["one"] = np.ones(len(kept), np.uint8)
+    taken = (column[kept] for column in (rows.slot, rows.exporter, rows.rate, rows.export_us, rows.uptime_ms))
+    return Rows(rows.layout, rows.octets[kept], *taken, rows.rates), found
+
+
+def _addresses(columns: Columns) -> tuple[dict[str, Column], int]:
+    """Widen the addresses to two halves; where a record has fields of both families, the one that is filled counts."""
+    if "src_hi" in columns:
+        return {name: columns[name] for name in ("src_hi", "src_lo", "dst_hi", "dst_lo")}, 0
+    has4, has6 = "src4" in columns and "dst4" in columns, "src6_lo" in columns and "dst6_lo" in columns
+    if not has4 and not has6:
+        # Only translated addresses: a record of a NAT event. They are what the outside sees.
+        columns = {name.removeprefix("nat_"): column for name, column in columns.items() if name.startswith("nat_")}
+        has4, has6 = "src4" in columns and "dst4" in columns, "src6_lo" in columns and "dst6_lo" in columns
+    v4: dict[str, Column] = {}
+    if has4:
+        v4 = {f"{edge}_lo": columns[f"{edge}4"] | MAPPED for edge in ("src", "dst")}
+        if not has6:
+            return v4, 4
+    v6: dict[str, Column] = {f"{edge}_{half}": columns[f"{edge}6_{half}"] for edge in ("src", "dst") for half in ("hi", "lo")}
+    if not has4:
+        return v6, 6
+    is6 = (columns["src4"] == 0) & (columns["dst4"] == 0)
+    if "ip_version" in columns:
+        is6 = np.where(columns["ip_version"] == 6, True, np.where(columns["ip_version"] == 4, False, is6))
+    return {name: np.where(is6, column, v4.get(name, np.uint64(0))) for name, column in v6.items()}, 0
+
+
+def _number(columns: Columns, name: str, count: int) -> U64:
+    """Take a counter, zero where the record has none."""
+    column = columns.get(name)
+    return np.zeros(count, np.uint64) if column is None else column.astype(np.uint64, copy=False)
+
+
+def _first(columns: Columns, names: tuple[str, ...], count: int) -> U64:
+    """Take the first counter the record has; a pair of incoming and outgoing counters fills in for each other."""
+    for name in names:
+        if name in columns:
+            return _number(columns, name, count)
+    return np.zeros(count, np.uint64)
+
+
+def _counter(columns: Columns, name: str, others: tuple[str, ...], count: int) -> U64:
+    """Element 1 or 2, where it is zero 23 or 24 (the same flow counted on its way out); without either, what else counts."""
+    taken, out = columns.get(name), columns.get(f"{name}_out")
+    if taken is None or out is None:
+        return _first(columns, (name, f"{name}_out", *others), count)
+    return np.where(taken == 0, out, taken).astype(np.uint64, copy=False)
+
+
+def _packets(columns: Columns, count: int) -> U64:
+    return _counter(columns, "packets", ("packets_total", "packets_post_total", "packets_initiator", "one"), count)
+
+
+def _bytes(columns: Columns, count: int) -> U64:
+    others = ("bytes_total", "bytes_post_total", "bytes_layer2", "bytes_layer2_total", "bytes_initiator", "frame_octets")
+    return _counter(columns, "bytes", others, count)
+
+
+def _flags(columns: Columns, direction: str, count: int) -> U8:
+    """TCP flags; YAF gives those of the first packet and of the rest. Of the 16 bits of element 6 (RFC 7125) the lower 8 are kept."""
+    flags = np.zeros(count, np.uint8)
+    for name in ("flags", "flags_first", "flags_rest"):
+        column = columns.get(direction + name)
+        if column is not None:
+            flags = flags | column.astype(np.uint8)
+    return flags
+
+
+def _ports(columns: Columns) -> tuple[U16, U16]:
+    """Ports; for ICMP and ICMPv6 0 and type * 256 + code, wherever the exporter put those."""
+    count = len(next(iter(columns.values())))
+    src = _first(columns, ("src_port", "nat_src_port"), count).astype(np.uint16)
+    dst = _first(columns, ("dst_port", "nat_dst_port"), count).astype(np.uint16)
+    protocol = columns.get("protocol")
+    if protocol is None:
+        return src, dst
+    for number, name in ((ICMP, "icmp4"), (ICMPV6, "icmp6")):
+        mine = protocol == number
+        if mine.any():
+            told = _number(columns, name, count).astype(np.uint16)
+            if f"{name}_type" in columns:
+                told |= (_number(columns, f"{name}_type", count) << np.uint64(8) | _number(columns, f"{name}_code", count)).astype(np.uint16)
+            src = np.where(mine, np.uint16(0), src)
+            dst = np.where(mine & (told > 0), told, dst)
+    return src, dst
+
+
+def _rate(columns: Columns, rows: Rows) -> U32:
+    """Prefer what the record itself says of its sampling to what its domain has told."""
+    if "rate" in columns:
+        return np.where(columns["rate"] > 0, columns["rate"], rows.rate).astype(np.uint32)
+    if "rate_taken" in columns:
+        taken = np.maximum(columns["rate_taken"], 1).astype(np.float64)
+        rate = (taken + _number(columns, "rate_skipped", len(rows.slot))) / taken
+        return np.clip(np.where(columns["rate_taken"] > 0, rate, rows.rate), 1, 0xFFFF_FFFF).astype(np.uint32)
+    sampler, input_if = (columns[name].astype(np.uint64) if name in columns else None for name in ("sampler", "input_if"))
+    return rows.rates.apply(rows.rate, rows.slot, sampler, input_if)
+
+
+def _reverse(forward: FlowBatch, columns: Columns) -> FlowBatch | None:
+    """Turn the opposite direction of biflows (RFC 5103, and elements 232 and 299) into records of their own."""
+    if "reverse_packets" not in columns and "reverse_bytes" not in columns:
+        return None
+    count = len(forward)
+    packets, octets = (_number(columns, f"reverse_{name}", count) for name in ("packets", "bytes"))
+    rows = np.flatnonzero((packets > 0) | (octets > 0))
+    if not len(rows):
+        return None
+    there = forward.take(rows)
+    icmp = (there.protocol == ICMP) | (there.protocol == ICMPV6)
+    return there.with_columns(
+        src_hi=there.dst_hi, src_lo=there.dst_lo, dst_hi=there.src_hi, dst_lo=there.src_lo,
+        # The type of an ICMP answer is not told; 0 is that of the commonest, the echo reply.
+        src_port=np.where(icmp, np.uint16(0), there.dst_port), dst_port=np.where(icmp, np.uint16(0), there.src_port),
+        input_if=there.output_if, output_if=there.input_if,
+        packets=packets[rows], bytes=octets[rows], flags=_flags(columns, "reverse_", count)[rows],
+    )  # fmt: skip

@@ -1,0 +1,351 @@
+"""One ring of export datagrams, of any versions and exporters, into flow batches: the hot path of the daemon.
+
+Most datagrams hold one set of a known template of fixed length. Those are never looked at one by one: their records are gathered by layout, whatever
+exporter they came from. Only datagrams with templates, options, several sets or records of variable length are walked, in the order they came.
+"""
+
+import heapq
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from abusewatch.model.flow import I64, U8, U16, U32, Bool, FlowBatch
+from abusewatch.wire import headers, netflow5, records, sflow
+from abusewatch.wire.domains import Domain, DomainStore, Message
+from abusewatch.wire.errors import Reason, WireError
+from abusewatch.wire.headers import HEADER_OCTETS, IPFIX, VERSION_5, VERSION_9
+from abusewatch.wire.layout import Layout, pack
+from abusewatch.wire.sampling import RateTable
+from abusewatch.wire.sequence import UNKNOWN
+from abusewatch.wire.sets import MAX_RECORDS, DataSet, SetReader, Walk
+from abusewatch.wire.templates import Template, read_records
+
+WIDEST_HEADER = 24
+
+Span = tuple[I64, I64, I64]
+"""Columns of datagram, offset in it, and count of records there."""
+
+
+@dataclass(slots=True)
+class Found:
+    """Where the records of the ring lie, by layout: in many datagrams, in one, or packed aside with their datagram and message."""
+
+    spans: dict[Layout, list[Span]] = field(default_factory=lambda: defaultdict(list))
+    single: dict[Layout, list[tuple[int, int, int]]] = field(default_factory=lambda: defaultdict(list))
+    packed: dict[Layout, list[tuple[bytes, int, Message]]] = field(default_factory=lambda: defaultdict(list))
+    sampled: sflow.Sampled = field(default_factory=sflow.Sampled)
+
+
+@dataclass(slots=True)
+class Quick:
+    """Datagrams of one data set whose template was known when the ring began, each of shape (n,); `template` indexes `templates`."""
+
+    row: I64
+    start: I64
+    octets: I64
+    key: I64
+    template: I64
+    alive: Bool
+    templates: list[Template]
+
+    def withdraw(self, key: int, after: int) -> list[int]:
+        """Give up the datagrams after one that changed their template."""
+        lost = self.alive & (self.key == key) & (self.row > after)
+        self.alive &= ~lost
+        rows: list[int] = self.row[lost].tolist()
+        return rows
+
+
+class Ring:
+    """The datagrams of one call as columns of shape (n,), and the steps that decode them.
+
+    `slot` is that of the datagram's domain, -1 for those refused; `rate`, `export_us` and `uptime_ms` are what its records lean on; `steps` is what it
+    adds to its domain's sequence; `records` counts its data records and samples.
+    """
+
+    def __init__(self, octets: U8, lengths: U32 | I64, exporter: U32, received_us: int, store: DomainStore) -> None:
+        count, width = octets.shape
+        if width < WIDEST_HEADER:
+            octets = np.pad(octets, ((0, 0), (0, WIDEST_HEADER - width)))
+        self.width = width
+        self.octets: U8 = np.ascontiguousarray(octets)
+        self.length: I64 = lengths.astype(np.int64)
+        self.exporter: U32 = exporter.astype(np.uint32)
+        self.received_us = received_us
+        self.slot: I64 = np.full(count, -1)
+        self.version: U16 = np.zeros(count, np.uint16)
+        self.sequence: I64 = np.zeros(count, np.int64)
+        self.export_us: I64 = np.full(count, received_us)
+        self.uptime_ms: I64 = np.full(count, -1)
+        self.rate: U32 = np.ones(count, np.uint32)
+        self.steps: I64 = np.full(count, UNKNOWN)
+        self.records: I64 = np.zeros(count, np.int64)
+        self.store = store
+        self.counts: Counter[Reason] = Counter()
+        self.reader = SetReader(store, self.counts)
+        self.found = Found()
+
+    def decode(self) -> list[FlowBatch]:
+        """Read all headers, find all records, gather them by layout."""
+        if not len(self.length):
+            return []
+        self._versions()
+        self._netflow5()
+        self._set_based()
+        self._sflow()
+        return [*self._gather(), *sflow.flows(self.found.sampled, self.octets, self.exporter, self.received_us, self.counts)]
+
+    def _refuse(self, rows: Bool, reason: Reason) -> None:
+        refused = int(np.count_nonzero(rows))
+        if refused:
+            self.counts[reason] += refused
+            self.version[rows] = 0
+
+    def _versions(self) -> None:
+        """Tell versions apart by their first octets (sFlow's number has 32 bits), and refuse what has no whole header."""
+        first = self.octets[:, :4].astype(np.uint32)
+        high, low = first[:, 0] << 8 | first[:, 1], first[:, 2] << 8 | first[:, 3]
+        self.version[:] = np.where(np.isin(high, (VERSION_5, VERSION_9, IPFIX)), high, np.where((high == 0) & (low == 5), sflow.VERSION, 0))
+        empty, cut = self.length <= 0, self.length > self.width
+        for version, octets in HEADER_OCTETS.items():
+            cut |= (self.version == version) & (self.length < octets)
+        unknown = (self.version == 0) | (self.length < 2)
+        self._refuse(empty, Reason.EMPTY)
+        self._refuse(cut & ~empty & ~unknown, Reason.TRUNCATED)
+        self._refuse(unknown & ~empty, Reason.UNKNOWN_VERSION)
+
+    def _heads(self, version: int) -> tuple[I64, headers.Heads] | None:
+        rows = np.flatnonzero(self.version == version)
+        if not len(rows):
+            return None
+        heads = headers.read(version, self.octets if len(rows) == len(self.version) else self.octets[rows], self.received_us)
+        header, length = HEADER_OCTETS[version], self.length[rows]
+        bad = np.zeros(len(rows), np.bool_)
+        if version == VERSION_5:
+            bad = header + heads.length * netflow5.RECORD_OCTETS > length
+        elif version == IPFIX:
+            bad = (heads.length > length) | (heads.length < header)
+        if bad.any():
+            self.counts[Reason.BAD_LENGTH] += int(bad.sum())
+            good = ~bad
+            rows, heads = rows[good], heads.take(good)
+        if heads.clock_faults:
+            self.counts[Reason.CLOCK] += heads.clock_faults
+        self.sequence[rows], self.export_us[rows], self.uptime_ms[rows] = heads.sequence, heads.export_us, heads.uptime_ms
+        self._assign(rows, version, heads.domain)
+        return rows, heads
+
+    def _assign(self, rows: I64, version: int, domain: np.ndarray[tuple[int], np.dtype[np.uint64]]) -> None:
+        """Find the domain of each datagram, and what it has told so far."""
+        keys, inverse = np.unique(self.exporter[rows].astype(np.uint64) << np.uint64(32) | domain, return_inverse=True)
+        domains = [self.store.domain((key >> 32, version, key & 0xFFFF_FFFF)) for key in keys.tolist()]
+        self.slot[rows] = np.array([d.slot for d in domains], np.int64)[inverse]
+        self.rate[rows] = np.array([d.rates.default for d in domains], np.uint32)[inverse]
+        boot = np.array([d.boot_ms for d in domains], np.int64)[inverse]
+        if version == IPFIX and (boot >= 0).any():
+            self.uptime_ms[rows] = np.where(boot >= 0, self.export_us[rows] // 1_000 - boot, -1)
+
+    def _netflow5(self) -> None:
+        found = self._heads(VERSION_5)
+        if found is None:
+            return
+        rows, heads = found
+        layout = netflow5.TEMPLATE.layout
+        if layout is not None:
+            self.found.spans[layout].append((rows, np.full(len(rows), HEADER_OCTETS[VERSION_5]), heads.length))
+        self.records[rows] = self.steps[rows] = heads.length
+        self.rate[rows] = np.maximum(heads.sampling, 1)
+        for slot, rate in dict(zip(self.slot[rows].tolist(), self.rate[rows].tolist(), strict=True)).items():
+            self.store.by_slot[slot].rates.default = rate
+        trailing = self.length[rows] > HEADER_OCTETS[VERSION_5] + heads.length * netflow5.RECORD_OCTETS
+        self.counts[Reason.TRAILING_BYTES] += int(np.count_nonzero(trailing))
+
+    def _set_based(self) -> None:
+        """NetFlow v9 and IPFIX: the quick ones all at once, after the others were walked in their order."""
+        rows = [found[0] for found in (self._heads(VERSION_9), self._heads(IPFIX)) if found is not None]
+        if not rows:
+            return
+        row = np.sort(np.concatenate(rows))
+        quick, slow = self._sort_out(row)
+        self._walk(slow, quick)
+        self._take_quick(quick)
+
+    def _sort_out(self, row: I64) -> tuple[Quick, list[int]]:
+        flat, base = self.octets.reshape(-1), row * self.octets.shape[1]
+        length, is9 = self.length[row], self.version[row] == VERSION_9
+        head = np.where(is9, HEADER_OCTETS[VERSION_9], HEADER_OCTETS[IPFIX])
+        at = np.minimum(base + head, len(flat) - 4)
+        number, octets = (flat[at + i].astype(np.int64) << 8 | flat[at + i + 1] for i in (0, 2))
+        declared = flat[base + 2].astype(np.int64) << 8 | flat[base + 3]
+        left = length - head - octets
+        alone = (length >= head + 4) & (number >= 256) & (octets >= 4) & (left >= 0) & (left < 4) & (is9 | (declared == length))
+        key = self.slot[row] << 16 | number
+        keys, inverse = np.unique(key[alone], return_inverse=True)
+        templates: list[Template] = []
+        place: list[int] = []
+        for slot, wanted in ((k >> 16, k & 0xFFFF) for k in keys.tolist()):
+            known = self.store.by_slot[slot].templates
+            template = known.get(wanted)
+            if template is None or template.options or template.variable:
+                place.append(-1)
+                continue
+            known.move_to_end(wanted)
+            place.append(len(templates))
+            templates.append(template)
+        template_of = np.full(len(row), -1)
+        template_of[alone] = np.array(place, np.int64)[inverse]
+        q = np.flatnonzero(template_of >= 0)
+        quick = Quick(row[q], head[q] + 4, octets[q] - 4, key[q], template_of[q], np.ones(len(q), np.bool_), templates)
+        return quick, row[template_of < 0].tolist()
+
+    def _walk(self, slow: list[int], quick: Quick) -> None:
+        """Read datagrams one at a time, in order, so that each is read with what was told before it."""
+        while slow:
+            row = heapq.heappop(slow)
+            domain = self.store.by_slot[int(self.slot[row])]
+            exporter, version, number = domain.key
+            message = Message(exporter, version, number, int(self.sequence[row]), int(self.export_us[row]), int(self.uptime_ms[row]))
+            try:
+                walk = self.reader.read(domain, message, self.octets[row, : self.length[row]].tobytes())
+            except WireError as error:
+                self.counts[error.reason] += 1
+                self.slot[row] = -1
+                continue
+            if walk.told:
+                self._retell(row, domain)
+            for changed in walk.changed:
+                for later in quick.withdraw(domain.slot << 16 | changed, row):
+                    heapq.heappush(slow, later)
+            self._take_walk(row, walk)
+
+    def _retell(self, row: int, domain: Domain) -> None:
+        """Apply what options told to this datagram and to those of its domain after it."""
+        after = np.flatnonzero(self.slot[row:] == domain.slot) + row
+        self.rate[after] = domain.rates.default
+        if domain.key[1] == IPFIX and domain.boot_ms >= 0:
+            self.uptime_ms[after] = self.export_us[after] // 1_000 - domain.boot_ms
+
+    def _take_walk(self, row: int, walk: Walk) -> None:
+        counted = 0
+        for found in walk.sets:
+            size = self._take_set(row, found)
+            self.records[row] += size
+            counted += size * found.own
+        if self.version[row] == VERSION_9:
+            self.steps[row] = 1
+        elif walk.complete:
+            self.steps[row] = counted
+
+    def _take_set(self, row: int, found: DataSet) -> int:
+        """Note where the records of a set lie and return how many there are."""
+        template, layout = found.template, found.template.layout
+        if template.variable:
+            return self._take_variable(row, found)
+        fitting = (found.end - found.start) // template.length
+        size = min(fitting, MAX_RECORDS)
+        if fitting > size:
+            self.counts[Reason.RECORD_LIMIT] += 1
+        if layout is None:
+            if not template.options:
+                self.counts[Reason.NOT_A_FLOW] += size
+        elif found.own:
+            self.found.single[layout].append((row, found.start, size))
+        else:
+            first, span = layout.span
+            for start in range(found.start, found.start + size * template.length, template.length):
+                self.found.packed[layout].append((found.data[start + first : start + first + span], row, found.message))
+        return size
+
+    def _take_variable(self, row: int, found: DataSet) -> int:
+        template, layout = found.template, found.template.layout
+        size = 0
+        try:
+            for spans in read_records(template, found.data, found.start, found.end, MAX_RECORDS):
+                size += 1
+                if layout is not None:
+                    self.found.packed[layout].append((pack(layout, found.data, spans), row, found.message))
+        except WireError as error:
+            self.counts[error.reason] += 1
+        if layout is None and not template.options:
+            self.counts[Reason.NOT_A_FLOW] += size
+        return size
+
+    def _take_quick(self, quick: Quick) -> None:
+        row, template, octets, start = (column[quick.alive] for column in (quick.row, quick.template, quick.octets, quick.start))
+        if not len(row):
+            return
+        size = np.array([t.length for t in quick.templates], np.int64)
+        fitting = octets // size[template]
+        count = np.minimum(fitting, MAX_RECORDS)
+        self.counts[Reason.RECORD_LIMIT] += int(np.count_nonzero(fitting > count))
+        self.records[row] = count
+        self.steps[row] = np.where(self.version[row] == VERSION_9, 1, count)
+        numbers: dict[Layout | None, int] = {}
+        layout_of = np.array([numbers.setdefault(t.layout, len(numbers)) for t in quick.templates], np.int64)[template]
+        for layout, number in numbers.items():
+            mine = slice(None) if len(numbers) == 1 else layout_of == number
+            if layout is None:
+                self.counts[Reason.NOT_A_FLOW] += int(count[mine].sum())
+            else:
+                self.found.spans[layout].append((row[mine], start[mine], count[mine]))
+
+    def _sflow(self) -> None:
+        for row in np.flatnonzero(self.version == sflow.VERSION).tolist():
+            data = self.octets[row, : self.length[row]].tobytes()
+            try:
+                head = sflow.read_head(data)
+            except WireError as error:
+                self.counts[error.reason] += 1
+                continue
+            self.slot[row] = self.store.domain((int(self.exporter[row]), sflow.VERSION, head.domain)).slot
+            self.sequence[row], self.steps[row] = head.sequence, 1
+            self._samples(row, data, head)
+
+    def _samples(self, row: int, data: bytes, head: sflow.Head) -> None:
+        offset = row * self.octets.shape[1]
+        try:
+            for sample in sflow.read_samples(data, head):
+                self.records[row] += 1
+                if sample.kind in {sflow.COUNTERS, sflow.EXPANDED_COUNTERS}:
+                    self.counts[Reason.COUNTER_SAMPLE] += 1
+                elif not self.found.sampled.add(row, offset, data, sample):
+                    self.counts[Reason.NOT_A_FLOW] += 1
+        except WireError as error:
+            self.counts[error.reason] += 1
+
+    def _gather(self) -> list[FlowBatch]:
+        found = self.found
+        for layout, single in found.single.items():
+            row, start, count = np.array(single, np.int64).T
+            found.spans[layout].append((row, start, count))
+        slots = np.unique(self.slot[self.slot >= 0]).tolist()
+        rates = RateTable((slot, self.store.by_slot[slot].rates) for slot in slots)
+        batches: list[FlowBatch] = []
+        for layout, spans in found.spans.items():
+            rows = self._rows(layout, spans, rates)
+            if rows is not None:
+                batches += records.flows(rows, self.counts)
+        for layout, packed in found.packed.items():
+            batches += records.flows(self._packed_rows(layout, packed, rates), self.counts)
+        return [batch for batch in batches if len(batch)]
+
+    def _rows(self, layout: Layout, spans: list[Span], rates: RateTable) -> records.Rows | None:
+        row, start, count = (np.concatenate(columns) for columns in zip(*spans, strict=True))
+        total = int(count.sum())
+        if not total:
+            return None
+        first, span = layout.span
+        begin = row * self.octets.shape[1] + start + first
+        # The offset of each record: that of its set, plus its number in the set times its length.
+        at = np.repeat(begin - layout.record_length * (np.cumsum(count) - count), count) + layout.record_length * np.arange(total)
+        octets = sliding_window_view(self.octets.reshape(-1), span)[at]
+        columns = (np.repeat(column[row], count) for column in (self.slot, self.exporter, self.rate, self.export_us, self.uptime_ms))
+        return records.Rows(layout, octets, *columns, rates)
+
+    def _packed_rows(self, layout: Layout, packed: list[tuple[bytes, int, Message]], rates: RateTable) -> records.Rows:
+        octets = np.frombuffer(b"".join(row for row, _, _ in packed), np.uint8).reshape(len(packed), -1)
+        at = np.array([row for _, row, _ in packed], np.int64)
+        times = np.array([(m.export_us, m.uptime_ms) for _, _, m in packed], np.int64)
+        return records.Rows(layout, octets, self.slot[at], self.exporter[at], self.rate[at], times[:, 0], times[:, 1], rates)

@@ -1,0 +1,144 @@
+"""The sets of one NetFlow v9 or IPFIX datagram, in order: templates are stored, options taken in, data sets matched with their templates."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from abusewatch.wire.cursor import Cursor
+from abusewatch.wire.domains import Domain, DomainStore, Message, PendingSet
+from abusewatch.wire.elements import SCOPE
+from abusewatch.wire.errors import Reason, WireError
+from abusewatch.wire.headers import HEADER_OCTETS, IPFIX
+from abusewatch.wire.sampling import Numbers
+from abusewatch.wire.templates import Template, read_records, read_templates
+
+MAX_SETS = 1_024
+MAX_RECORDS = 2_000
+"""A record that says who sent to whom has 8 octets or more; 2,000 of them fill any datagram that is not made to cost us time."""
+BOOT = (0, 160)
+
+_TOLD = frozenset([
+    (0, 34), (0, 50), (0, 305), (0, 306), (0, 309), (0, 310), (0, 48), (0, 302), (0, 10), (0, 252), (SCOPE, 2), BOOT,
+])  # fmt: skip
+"""Elements of options records that change how later records are read."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """Records of one template in `data` from `start` to `end`; `own` tells a set of this datagram from one that had waited for its template."""
+
+    template: Template
+    data: bytes
+    start: int
+    end: int
+    message: Message
+    own: bool = True
+
+
+@dataclass(slots=True)
+class Walk:
+    """What a datagram held: its data sets, the numbers of templates it changed, and whether every set's template was known."""
+
+    sets: list[DataSet] = field(default_factory=list)
+    changed: list[int] = field(default_factory=list)
+    complete: bool = True
+    told: bool = False
+
+
+def chain(version: int, data: bytes) -> list[tuple[int, int, int]]:
+    """List the sets of a datagram as (number, start, end) of their contents; WireError when the datagram does not hold together.
+
+    Checked before anything is taken in: a malformed message is discarded whole (RFC 7011 9.1).
+    """
+    header = HEADER_OCTETS[version]
+    if len(data) < header:
+        raise WireError(Reason.TRUNCATED, f"{len(data)} octets")
+    end = len(data)
+    if version == IPFIX:
+        end = int.from_bytes(data[2:4], "big")
+        if not header <= end <= len(data):
+            raise WireError(Reason.BAD_LENGTH, f"length {end} in {len(data)} octets")
+    found: list[tuple[int, int, int]] = []
+    position = header
+    while position + 4 <= end:
+        number, length = int.from_bytes(data[position : position + 2], "big"), int.from_bytes(data[position + 2 : position + 4], "big")
+        if length < 4 or position + length > end or len(found) == MAX_SETS:
+            if not any(data[position:end]):
+                break  # zeros to the end: some exporters pad their datagrams
+            raise WireError(Reason.BAD_SET, f"set {number} of {length} octets at {position} of {end}")
+        found.append((number, position + 4, position + length))
+        position += length
+    return found
+
+
+class SetReader:
+    """Reads datagrams of set-based versions into a store of domains; refusals of parts are counted into `counts`."""
+
+    def __init__(self, store: DomainStore, counts: Counter[Reason]) -> None:
+        self._store = store
+        self._counts = counts
+
+    def read(self, domain: Domain, message: Message, data: bytes) -> Walk:
+        """Take in one datagram; WireError when it is refused whole."""
+        walk = Walk()
+        template_set = 2 if message.version == IPFIX else 0  # RFC 7011 3.3.2, RFC 3954 5.2; the next number is that of options templates
+        for number, start, end in chain(message.version, data):
+            if number >= 256:
+                self._data(domain, message, walk, number, data, start, end)
+            elif number in {template_set, template_set + 1}:
+                self._templates(domain, message, walk, Cursor(data, start, end), options=number != template_set)
+            else:
+                self._counts[Reason.RESERVED_SET] += 1
+        if message.version == IPFIX and int.from_bytes(data[2:4], "big") < len(data):
+            self._counts[Reason.TRAILING_BYTES] += 1
+        return walk
+
+    def _templates(self, domain: Domain, message: Message, walk: Walk, cursor: Cursor, *, options: bool) -> None:
+        try:
+            for template in read_templates(cursor, message.version, options=options):
+                old, evicted = self._store.put(domain, template)
+                self._counts[Reason.TEMPLATE_EVICTED] += evicted
+                if old != template:
+                    walk.changed.append(template.number)
+                    self._replay(domain, message, walk, template)
+        except WireError as error:
+            # What came before the bad template in this set stands; where the next one would begin nobody knows.
+            self._counts[error.reason if error.reason is Reason.TEMPLATE_LIMIT else Reason.BAD_TEMPLATE] += 1
+
+    def _replay(self, domain: Domain, message: Message, walk: Walk, template: Template) -> None:
+        fresh, stale = self._store.take_pending(domain, template.number, message.export_us)
+        self._counts[Reason.PENDING_DROPPED] += stale
+        for pending in fresh:
+            self._take(domain, walk, DataSet(template, pending.data, 0, len(pending.data), pending.message, own=False))
+
+    def _data(self, domain: Domain, message: Message, walk: Walk, number: int, data: bytes, start: int, end: int) -> None:  # noqa: PLR0913, PLR0917
+        template = domain.templates.get(number)
+        if template is not None:
+            domain.templates.move_to_end(number)
+            self._take(domain, walk, DataSet(template, data, start, end, message))
+            return
+        walk.complete = False
+        domain.missing += 1
+        self._counts[Reason.MISSING_TEMPLATE] += 1
+        if not self._store.keep_pending(domain, PendingSet(number, data[start:end], message)):
+            self._counts[Reason.PENDING_DROPPED] += 1
+
+    def _take(self, domain: Domain, walk: Walk, found: DataSet) -> None:
+        walk.sets.append(found)
+        if found.template.options and not _TOLD.isdisjoint((pen, number) for pen, number, _ in found.template.fields):
+            walk.told = True
+            self._learn(domain, found)
+
+    def _learn(self, domain: Domain, options: DataSet) -> None:
+        fields = options.template.fields
+        try:
+            for spans in read_records(options.template, options.data, options.start, options.end, MAX_RECORDS):
+                numbers: Numbers = {}
+                for (enterprise, number, _), (start, length) in zip(fields, spans, strict=True):
+                    if (enterprise, number) in _TOLD and 0 < length <= 8:
+                        numbers.setdefault((enterprise, number), int.from_bytes(options.data[start : start + length], "big"))
+                if 0 < numbers.get(BOOT, 0) < 1 << 44:
+                    domain.boot_ms = numbers[BOOT]
+                if not domain.rates.learn(numbers):
+                    self._counts[Reason.SAMPLER_LIMIT] += 1
+        except WireError as error:
+            self._counts[error.reason] += 1

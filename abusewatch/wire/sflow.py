@@ -1,0 +1,208 @@
+"""sFlow version 5 (sflow.org, sflow_version_5.txt): sampled packets and counters of an agent."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from struct import Struct
+
+import numpy as np
+from numpy.typing import NDArray
+
+from abusewatch.model.address import MAPPED
+from abusewatch.model.flow import I64, U8, U32, FlowBatch, batch_of
+from abusewatch.wire import packet
+from abusewatch.wire.errors import Reason, WireError
+
+VERSION = 105
+"""What sFlow version 5 is called among NetFlow's version numbers here; on the wire it is 5 in 32 bits."""
+MAX_SAMPLES = 1_024
+MAX_RECORDS = 64
+FLOW, COUNTERS, EXPANDED_FLOW, EXPANDED_COUNTERS = 1, 2, 3, 4
+RAW_HEADER, SAMPLED_IPV4, SAMPLED_IPV6 = 1, 3, 4
+
+KINDS = {FLOW: "flow", COUNTERS: "counters", EXPANDED_FLOW: "expanded_flow", EXPANDED_COUNTERS: "expanded_counters"}
+LEAST_OCTETS = 28
+
+LINKTYPES = {1: 1, 7: 9, 11: 101, 12: 101}
+"""header_protocol to LINKTYPE_: Ethernet, PPP, IPv4 and IPv6."""
+
+_TWO = Struct(">II")
+_HEAD = Struct(">IIII")
+_FLOW = Struct(">8I")
+_EXPANDED = Struct(">11I")
+_RAW = Struct(">IIII")
+_TOLD4 = Struct(">7I")
+_TOLD6 = Struct(">IIQQQQIII")
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The head of a datagram. `agent` is its address, 4 or 16 octets; `start` is where its samples begin."""
+
+    agent: bytes
+    sub_agent: int
+    sequence: int
+    uptime_ms: int
+    samples: int
+    start: int
+
+    @property
+    def domain(self) -> int:
+        """One number for the agent and its sub-agent: the last four octets of its address, exclusive-or the latter's number."""
+        return int.from_bytes(self.agent[-4:], "big") ^ self.sub_agent
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One sample: `kind` as the wire has it, and for flow samples where its records lie and what was sampled how.
+
+    `records` are (format, start, length) of each record in the datagram. Interfaces are 0 where they are unknown, internal, several or a discard.
+    """
+
+    kind: int
+    source: int
+    sequence: int
+    rate: int
+    pool: int
+    drops: int
+    input_if: int
+    output_if: int
+    records: tuple[tuple[int, int, int], ...]
+
+
+def read_head(data: bytes) -> Head:
+    """Read the head of a datagram; WireError(TRUNCATED or BAD_LENGTH)."""
+    if len(data) < 8:
+        raise WireError(Reason.TRUNCATED, "sFlow header")
+    _, kind = _TWO.unpack_from(data)
+    size = {1: 4, 2: 16}.get(kind)
+    if size is None:
+        raise WireError(Reason.BAD_LENGTH, f"agent address of type {kind}")
+    if len(data) < 24 + size:
+        raise WireError(Reason.TRUNCATED, "sFlow header")
+    return Head(data[8 : 8 + size], *_HEAD.unpack_from(data, 8 + size), 24 + size)
+
+
+def read_samples(data: bytes, head: Head) -> Iterator[Sample]:
+    """Read the samples of a datagram in order; WireError(BAD_SAMPLE) at the first that does not fit, after the good ones."""
+    position = head.start
+    for _ in range(min(head.samples, MAX_SAMPLES)):
+        if position + 8 > len(data):
+            raise WireError(Reason.BAD_SAMPLE, f"sample at {position} of {len(data)}")
+        kind, length = _TWO.unpack_from(data, position)
+        start, position = position + 8, position + 8 + length
+        if position > len(data):
+            raise WireError(Reason.BAD_SAMPLE, f"sample of {length} octets at {start}")
+        yield _sample(data, kind, start, position)
+    if head.samples > MAX_SAMPLES:
+        raise WireError(Reason.RECORD_LIMIT, f"{head.samples} samples")
+
+
+def _sample(data: bytes, kind: int, start: int, end: int) -> Sample:
+    if kind not in {FLOW, EXPANDED_FLOW}:
+        head = _TWO.unpack_from(data, start) if end - start >= 8 else (0, 0)
+        return Sample(kind, head[1], head[0], 0, 0, 0, 0, 0, ())
+    form = _FLOW if kind == FLOW else _EXPANDED
+    if end - start < form.size:
+        raise WireError(Reason.BAD_SAMPLE, f"flow sample of {end - start} octets")
+    if kind == FLOW:
+        sequence, source, rate, pool, drops, inside, outside, count = form.unpack_from(data, start)
+        # The upper two bits say what the lower 30 are: 0 an interface index, 1 a discard, 2 a number of interfaces.
+        inside, outside = (number if number < 0x3FFF_FFFF else 0 for number in (inside, outside))
+    else:
+        sequence, _, source, rate, pool, drops, in_form, inside, out_form, outside, count = form.unpack_from(data, start)
+        inside, outside = inside if in_form == 0 else 0, outside if out_form == 0 else 0
+    return Sample(kind, source, sequence, rate, pool, drops, inside, outside, _records(data, start + form.size, end, count))
+
+
+def _records(data: bytes, position: int, end: int, count: int) -> tuple[tuple[int, int, int], ...]:
+    """List the records of a sample that lie wholly within it."""
+    found: list[tuple[int, int, int]] = []
+    for _ in range(min(count, MAX_RECORDS)):
+        if position + 8 > end:
+            break
+        form, length = _TWO.unpack_from(data, position)
+        if position + 8 + length > end:
+            break
+        found.append((form, position + 8, length))
+        position += 8 + length
+    return tuple(found)
+
+
+@dataclass(slots=True)
+class Sampled:
+    """Flow samples of a ring, one entry each: message, rate, interfaces, octets of the frame, and where its headers lie or what they say."""
+
+    common: list[tuple[int, int, int, int, int]] = field(default_factory=list)
+    place: list[tuple[int, int, int]] = field(default_factory=list)
+    told: list[tuple[int, int, int, int, int, int, int, int]] = field(default_factory=list)
+    told_common: list[tuple[int, int, int, int, int]] = field(default_factory=list)
+
+    def add(self, message: int, offset: int, data: bytes, sample: Sample) -> bool:
+        """Take a flow sample of a datagram that lies at `offset` in the ring; False when it tells nothing of a packet."""
+        for form, start, length in sample.records:
+            if form == RAW_HEADER and length >= _RAW.size:
+                protocol, frame, _, captured = _RAW.unpack_from(data, start)
+                self.common.append((message, sample.rate, sample.input_if, sample.output_if, frame))
+                self.place.append((LINKTYPES.get(protocol, -1), offset + start + 16, min(captured, length - 16)))
+                return True
+        for form, start, length in sample.records:
+            told = read_told(form, data, start, length)
+            if told is not None:
+                self.told_common.append((message, sample.rate, sample.input_if, sample.output_if, told[0]))
+                self.told.append(told)
+                return True
+        return False
+
+
+Told = tuple[int, int, int, int, int, int, int, int]
+"""Octets, protocol, source (two halves), destination (two halves), ports in one number, TCP flags."""
+
+
+def read_told(form: int, data: bytes, start: int, length: int) -> Told | None:
+    """Read a sampled_ipv4 or sampled_ipv6 record; None when it is neither."""
+    if form == SAMPLED_IPV4 and length >= 32:
+        octets, protocol, src, dst, src_port, dst_port, flags = _TOLD4.unpack_from(data, start)
+        return octets, protocol & 0xFF, 0, MAPPED | src, 0, MAPPED | dst, (src_port & 0xFFFF) << 16 | dst_port & 0xFFFF, flags & 0xFF
+    if form == SAMPLED_IPV6 and length >= 56:
+        octets, protocol, src_hi, src_lo, dst_hi, dst_lo, src_port, dst_port, flags = _TOLD6.unpack_from(data, start)
+        return octets, protocol & 0xFF, src_hi, src_lo, dst_hi, dst_lo, (src_port & 0xFFFF) << 16 | dst_port & 0xFFFF, flags & 0xFF
+    return None
+
+
+def flows(sampled: Sampled, ring: U8, exporter: U32, at_us: int, counts: Counter[Reason]) -> list[FlowBatch]:
+    """Make batches of flow samples: each one packet, at the time its datagram came. `exporter` is by message."""
+    found: list[FlowBatch] = []
+    if sampled.common:
+        message, rate, inside, outside, frame = np.array(sampled.common, np.int64).T
+        linktypes, offset, captured = np.array(sampled.place, np.int64).T
+        for linktype in sorted(set(linktypes.tolist())):
+            rows = np.flatnonzero(linktypes == linktype)
+            heads = packet.parse(ring.reshape(-1), offset[rows], captured[rows], linktype, frame[rows])
+            counts[Reason.NOT_A_FLOW] += int(np.count_nonzero(heads.reason == packet.NOT_IP))
+            kept = np.flatnonzero(heads.is_ip)
+            counts[Reason.BAD_FRAME] += len(rows) - len(kept) - int(np.count_nonzero(heads.reason == packet.NOT_IP))
+            at = rows[kept]
+            found.append(_batch(at_us, exporter, message[at], rate[at], inside[at], outside[at], frame[at], heads.family, {
+                name: getattr(heads, name)[kept] for name in ("src_hi", "src_lo", "dst_hi", "dst_lo", "src_port", "dst_port", "protocol", "flags")
+            }))  # fmt: skip
+    if sampled.told:
+        message, rate, inside, outside, frame = np.array(sampled.told_common, np.int64).T
+        names = ("protocol", "src_hi", "src_lo", "dst_hi", "dst_lo", "ports", "flags")
+        told = {name: column for name, column in zip(names, np.array([t[1:] for t in sampled.told], np.uint64).T, strict=True)}
+        ports = told.pop("ports")
+        found.append(_batch(at_us, exporter, message, rate, inside, outside, frame, 0, {
+            **told, "src_port": ports >> np.uint64(16), "dst_port": ports & np.uint64(0xFFFF),
+        }))  # fmt: skip
+    return [batch for batch in found if len(batch)]
+
+
+def _batch(  # noqa: PLR0913, PLR0917  # one argument a column
+    at_us: int, exporter: U32, message: I64, rate: I64, inside: I64, outside: I64, frame: I64, family: int, heads: dict[str, NDArray[np.generic]]
+) -> FlowBatch:
+    count = len(message)
+    at = np.full(count, at_us, np.int64)
+    return batch_of(
+        count, family, start_us=at, end_us=at, **heads, bytes=frame, sampling_rate=np.maximum(rate, 1), input_if=inside, output_if=outside,
+        exporter=exporter[message],
+    )  # fmt: skip
