@@ -25,13 +25,6 @@ TURN = 50
 Policy = Callable[[Incident], Decision]
 
 
-class Due(NamedTuple):
-    """An incident that changed since casework last looked at it. `version` says which change was looked at."""
-
-    incident: Incident
-    version: int
-
-
 class Blocked(NamedTuple):
     """A mail that was not allowed to leave or could not be written.
 
@@ -43,33 +36,29 @@ class Blocked(NamedTuple):
     reason: str
 
 
-class Commit(NamedTuple):
-    """All that follows from one look at an incident.
-
-    `hold` is the reason why the mails wait for the desk; None sends them.
-    """
-
-    incident: str
-    version: int
-    messages: tuple[Message, ...]
-    blocked: tuple[Blocked, ...]
-    hold: str | None
-
-
 class CaseStore(Protocol):
     """What casework needs of a store."""
 
-    def due(self, limit: int) -> list[Due]:
-        """List incidents, not closed, of which a version was not looked at yet; the longest waiting first."""
+    def due(self, limit: int) -> list[tuple[Incident, int]]:
+        """List incidents, not closed, with the version that was not looked at yet; the longest waiting first."""
 
     def told(self, incident: str) -> frozenset[tuple[str, str]]:
-        """List (audience, recipient) of every mail of the case that is or was in the outbox."""
+        """List (audience, recipient in lower case) of every mail of the case that is or was in the outbox."""
 
-    def commit(self, commit: Commit, now_us: int) -> int:
+    def commit(
+        self,
+        incident: str,
+        version: int,
+        messages: Sequence[Message],
+        blocked: Sequence[tuple[str, str, str]],
+        *,
+        hold: str | None,
+        now_us: int,
+    ) -> int:
         """Enqueue and mark in one durable transaction; returns how many mails were new.
 
-        A mail whose `dedup` is known is left alone. The incident has been told when a mail was new and nothing holds
-        it.
+        A mail whose `dedup` is known is left alone. With `hold` (the reason) new mails wait for the desk; without it, a
+        new mail makes the incident one that has been told.
         """
 
 
@@ -138,13 +127,12 @@ class Casework:
 
     def turn(self, now_us: int, limit: int = TURN) -> list[Report]:
         """Work off up to `limit` due incidents, each in a transaction of its own. Errors of the store are raised."""
-        return [self._one(due, now_us) for due in self._store.due(limit)]
+        return [self._one(incident, version, now_us) for incident, version in self._store.due(limit)]
 
-    def _one(self, due: Due, now_us: int) -> Report:
-        incident = due.incident
+    def _one(self, incident: Incident, version: int, now_us: int) -> Report:
         messages, blocked = self.messages(incident, now_us, known=self._store.told(incident.id))
-        commit = Commit(incident.id, due.version, messages, blocked, self._hold)
-        return Report(incident, self._store.commit(commit, now_us), messages, blocked)
+        new = self._store.commit(incident.id, version, messages, blocked, hold=self._hold, now_us=now_us)
+        return Report(incident, new, messages, blocked)
 
     def messages(
         self, incident: Incident, now_us: int, known: frozenset[tuple[str, str]] = frozenset()

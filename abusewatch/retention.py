@@ -1,0 +1,55 @@
+"""What is deleted when: one table a lawyer can read, and the job that obeys it.
+
+Each limit counts from the end of the thing: of the case, or of the mail's way. What has no end yet (an open case, a
+mail under way) is not deleted. The job runs hourly; nothing outlives its limit by more than a day.
+"""
+
+from typing import NamedTuple, Protocol
+
+from abusewatch.storage.limits import Limits
+
+DAY_US = 86_400_000_000
+
+
+class Rule(NamedTuple):
+    """One line: the class of data, what it holds of whom, how many days it stays after its end, and why so long."""
+
+    name: str
+    holds: str
+    days: int
+    ends: str
+    why: str
+
+
+TABLE = (
+    Rule("evidence", "addresses of attacked third parties, ports, times, counts", 0, "the case is closed",
+         "needed to prove the act while it is dealt with, and not after"),
+    Rule("incident", "the customer, his offending addresses, kind, times, counts; no third party", 365, "the case is closed",
+         "to know a customer who comes back, and to answer who was told of what"),
+    Rule("body", "the text of a mail: addresses of one attacked operator, or of the customer", 7, "it was sent or cancelled",
+         "to answer a reply that quotes nothing; the recipient has his copy"),
+    Rule("stuck", "the text of a mail that waits for a person", 30, "it was held, refused or given up",
+         "time for the desk to decide; later it is no longer worth sending"),
+    Rule("outbox", "who was mailed when about which case, and the server's answer; no text", 180, "it was sent or given up",
+         "to prove who was told, and to never tell twice"),
+    Rule("blocked", "for whom a mail was meant that was not allowed to leave", 30, "it was blocked",
+         "time to find and mend the fault"),
+)  # fmt: skip
+
+
+def limits() -> Limits:
+    """Give the store the table's limits."""
+    days = {rule.name: rule.days * DAY_US for rule in TABLE}
+    return Limits(**{f"{name}_us": us for name, us in days.items()})
+
+
+class Purgeable(Protocol):
+    """A store that can delete what has run out."""
+
+    def purge(self, now_us: int, *, dry_run: bool = False) -> dict[str, int]:
+        """Delete what has run out by `now_us`, leave a line in the ledger, wipe the bytes; counts by class."""
+
+
+def purge(store: Purgeable, now_us: int, *, dry_run: bool = False) -> dict[str, int]:
+    """Run the job once; with `dry_run` only say what it would delete."""
+    return store.purge(now_us, dry_run=dry_run)

@@ -1,0 +1,121 @@
+"""The store of the daemon: cases, mail and ledger in one SQLite file, joined in one transaction where it matters."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from abusewatch.incidents.lifecycle import LifecycleError, step
+from abusewatch.model.incident import Incident
+from abusewatch.model.message import Message
+from abusewatch.storage.database import Database
+from abusewatch.storage.ledger import GENESIS, Line, following
+from abusewatch.storage.limits import Limits
+from abusewatch.storage.sqlite_cases import SqliteCases
+from abusewatch.storage.sqlite_outbox import SqliteOutbox
+
+PURGES = {
+    "evidence": ("evidence", "expires_us", "DELETE FROM evidence"),
+    "incident": ("incident", "expires_us", "DELETE FROM incident"),
+    "body": ("outbox", "body_expires_us", "UPDATE outbox SET raw = x'', body_expires_us = NULL"),
+    "outbox": ("outbox", "expires_us", "DELETE FROM outbox"),
+    "blocked": ("blocked", "expires_us", "DELETE FROM blocked"),
+}
+"""Class of data -> its table, the column that says when it runs out, and how it goes."""
+
+
+class SqliteStore(SqliteCases, SqliteOutbox):
+    """All of it. Every call is one transaction, durable on return; any thread may call."""
+
+    def __init__(self, path: Path, limits: Limits) -> None:
+        """Open or make the file; StorageError when it is damaged or of a later version."""
+        self.database = Database(path)
+        SqliteCases.__init__(self, self.database, limits)
+        SqliteOutbox.__init__(self, self.database, limits)
+
+    def close(self) -> None:
+        """Close the file."""
+        self.database.close()
+
+    def due(self, limit: int) -> list[tuple[Incident, int]]:
+        """List incidents, not closed, of which a version was not looked at yet; the longest waiting first."""
+        with self.database.reading() as db:
+            rows = db.execute(
+                """SELECT id, version FROM incident WHERE examined < version AND state <> 'closed'
+                   ORDER BY updated_us, id LIMIT ?""",
+                (limit,),
+            ).fetchall()
+            return [(found, row["version"]) for row in rows if (found := self.incident(row["id"]))]
+
+    def commit(
+        self,
+        incident: str,
+        version: int,
+        messages: Sequence[Message],
+        blocked: Sequence[tuple[str, str, str]],
+        *,
+        hold: str | None,
+        now_us: int,
+    ) -> int:
+        """Enqueue and mark in one transaction; returns how many mails were new."""
+        with self.database.transaction() as db:
+            new = self.enqueue(messages, hold, now_us)
+            db.executemany(
+                "INSERT OR REPLACE INTO blocked VALUES (?, ?, ?, ?, ?, ?)",
+                [(incident, *entry, now_us, now_us + self._limits.blocked_us) for entry in blocked],
+            )
+            db.execute("UPDATE incident SET examined = max(examined, ?) WHERE id = ?", (version, incident))
+            if new and not hold:
+                self._mark_told(incident, now_us)
+        return new
+
+    def blocked(self, incident: str | None = None) -> list[tuple[str, str, str, str]]:
+        """List (incident, audience, recipient, reason) of mails that were not allowed to leave."""
+        with self.database.reading() as db:
+            rows = db.execute(
+                "SELECT incident, audience, recipient, reason FROM blocked WHERE ?1 IS NULL OR incident = ?1", (incident,)
+            ).fetchall()
+        return [tuple(row) for row in rows]
+
+    def purge(self, now_us: int, *, dry_run: bool = False) -> dict[str, int]:
+        """Delete what has run out, prove it in the ledger and wipe the log; counts by class. `dry_run` only counts."""
+        counts = {}
+        with self.database.transaction() as db:
+            for name, (table, column, how) in PURGES.items():
+                where = f"WHERE {column} <= ?"
+                if dry_run:
+                    query = f"SELECT count(*) FROM {table} {where}"  # noqa: S608  # names are of the table above
+                    counts[name] = db.execute(query, (now_us,)).fetchone()[0]
+                    continue
+                counts[name] = db.execute(f"{how} {where}", (now_us,)).rowcount
+                if counts[name]:
+                    self._write_ledger(now_us, name, counts[name], column)
+        if not dry_run and any(counts.values()):
+            self.database.wipe()
+        return counts
+
+    def ledger(self) -> list[Line]:
+        """Read the ledger, oldest line first."""
+        with self.database.reading() as db:
+            return [Line(*row) for row in db.execute("SELECT seq, at_us, class, count, rule, hash FROM ledger ORDER BY seq")]
+
+    def _write_ledger(self, now_us: int, name: str, count: int, rule: str) -> None:
+        with self.database.transaction() as db:
+            last = db.execute("SELECT seq, at_us, class, count, rule, hash FROM ledger ORDER BY seq DESC LIMIT 1").fetchone()
+            line = following(Line(*last) if last else GENESIS, now_us, name, count, rule)
+            db.execute("INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?)", line)
+
+    def _mark_told(self, ident: str, now_us: int) -> None:
+        """Mark the incident as told without making casework look at it again."""
+        with self.database.transaction() as db:
+            row = db.execute("SELECT state, notified_us FROM incident WHERE id = ?", (ident,)).fetchone()
+            if row is None:
+                return
+            try:
+                state: str = step(row["state"], "told")
+            except LifecycleError:
+                state = row["state"]  # closed by the desk in this very moment: the mail goes, the case stays closed
+            notified = now_us if row["notified_us"] is None else row["notified_us"]
+            db.execute("UPDATE incident SET state = ?, notified_us = ? WHERE id = ?", (state, notified, ident))
+            if ident in self._open:
+                self._remember(replace(self._open[ident], state=state, notified_us=notified))
