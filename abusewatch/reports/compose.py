@@ -26,7 +26,7 @@ from abusewatch.reports.identity import keyed, message_id, optout_token
 from abusewatch.reports.mime import Attachment, Headers, build
 from abusewatch.reports.settings import ReportSettings
 from abusewatch.reports.texts import Texts
-from abusewatch.reports.view import Seen, Sighting, View
+from abusewatch.reports.view import Row, Section, View
 
 Stage = Literal["first", "update", "closing"]
 
@@ -68,7 +68,7 @@ class Composer:
         recipient = addr_spec(contact.email) if contact.email else self._settings.sender
         texts = self._language(language or self._settings.language)
         words = texts.phrases["words"]
-        documents = xarf.documents(incident, view, recipient, self._settings)
+        documents = [] if stage == "closing" else xarf.documents(incident, view, recipient, self._settings)
         values = self._values(incident, view, stage, texts) | {
             "unresolved": contact.email is None,
             "customer_known": not incident.customer.startswith("address:"),
@@ -88,7 +88,7 @@ class Composer:
             else ()
         )
         draft = _Draft(incident.id, "operator", recipient, now_us, sequence, report, attachments)
-        addresses = {target.address for one in view.sightings for target in one.targets}
+        addresses = {row.dst for one in view.sections for row in (*one.by_target, *one.rows, one.total) if row.dst}
         return self._finish(draft, texts, values, view, addresses, {contact.network})
 
     def compose_customer(
@@ -109,20 +109,19 @@ class Composer:
         known = recipient or (customer.contacts[0] if customer and customer.contacts else None)
         texts = self._language(customer.language if customer else self._settings.language)
         family = texts.family(incident.kind)
-        networks = list(dict.fromkeys(network for one in view.sightings for network in one.networks))
         values = self._values(incident, view, stage, texts) | {
             "unresolved": known is None,
-            "networks": networks,
-            "networks_more": max((one.networks_more for one in view.sightings), default=0),
+            "networks": view.networks,
+            "networks_more": view.networks_more,
             "meaning": family["meaning"],
             "steps": family["steps"],
             "evidence_days": self._settings.evidence_days,
-            "kind_reported": KINDS[incident.kind].operator_mail,
+            "kind_reported": KINDS[incident.kind].operator_mail and any(one.basis in CERTAIN for one in view.sections),
         }
         draft = _Draft(
             incident.id, "customer", addr_spec(known) if known else self._settings.sender, now_us, sequence, (), []
         )
-        return self._finish(draft, texts, values, view, set(), set(networks))
+        return self._finish(draft, texts, values, view, set(), set(view.networks))
 
     def _language(self, language: str) -> Texts:
         if language not in self._texts:
@@ -131,17 +130,17 @@ class Composer:
 
     def _values(self, incident: Incident, view: View, stage: Stage, texts: Texts) -> dict[str, Any]:
         """Gather what both texts need; nothing that one audience may not see may be added here."""
-        settings, offenders = self._settings, _offenders(view)
+        settings, offenders = self._settings, view.offenders
         return {
             "case": incident.id,
             "stage": stage,
             "offenders": ", ".join(offenders[:NAMED])
             + (f" (+ {len(offenders) - NAMED})" if len(offenders) > NAMED else ""),
             "what": texts.kind(incident.kind),
-            "sightings": [_sighting(one, incident) for one in view.sightings],
-            "bases": [texts.basis(basis) for basis in dict.fromkeys(one.basis for one in view.sightings)],
-            "elsewhere": max((one.others for one in view.sightings), default=0),
-            "unverified": not any(one.basis in CERTAIN for one in view.sightings),
+            "sections": [_section(one, view) for one in view.sections],
+            "bases": [texts.basis(basis) for basis in dict.fromkeys(one.basis for one in view.sections)],
+            "elsewhere": view.elsewhere,
+            "unverified": not any(one.basis in CERTAIN for one in view.sections),
             "volume": KINDS[incident.kind].xarf == "connection/ddos",
             "digest": view.digest,
             "quiet_hours": 24,
@@ -161,7 +160,7 @@ class Composer:
         leaks.check(
             raw,
             leaks.Allowed(
-                addresses=frozenset({*addresses, *_offenders(view)}),
+                addresses=frozenset({*addresses, *view.offenders}),
                 networks=frozenset(networks),
                 emails=frozenset({draft.recipient.lower(), settings.sender.lower()}),
                 id_domain=settings.domain.lower(),
@@ -209,61 +208,56 @@ class _Draft(msgspec.Struct, frozen=True):
     attachments: list[Attachment]
 
 
-def _offenders(view: View) -> list[str]:
-    """List our own addresses that the view speaks of; there is none when each source was forged."""
-    return sorted({one.offender for one in view.sightings if one.offender})
-
-
-def _sighting(sighting: Sighting, incident: Incident) -> dict[str, Any]:
+def _section(section: Section, view: View) -> dict[str, Any]:
     """Prepare one finding for the templates: times as text, a target's records under it."""
-    own = len(sighting.targets) + sighting.targets_more
+    icmp = section.protocol.startswith("icmp")
+    targets = [_target(row, section, icmp=icmp) for row in section.by_target[:SHOWN] if row.dst]
     return {
-        "title": sighting.title,
-        "offender": sighting.offender,
-        "targets_count": own,
-        "attacked": sighting.others + own,
-        "first_seen": _time(sighting.first_us or incident.first_us),
-        "last_seen": _time(sighting.last_us or incident.last_us),
-        "protocol": sighting.protocol.upper(),
-        "ports": [] if sighting.protocol.startswith("icmp") else list(sighting.target_ports),
-        "src_ports": [port for port in sighting.src_ports if port],
-        "total": _counts(sighting),
-        "sampling_rate": sighting.sampling_rate,
-        "coverage": sighting.coverage,
-        "peak_pps": sighting.peak_pps,
-        "peak_bps": sighting.peak_bps,
-        "targets": [_target(target, icmp=sighting.protocol.startswith("icmp")) for target in sighting.targets[:SHOWN]],
-        "targets_more": sighting.targets_more + max(0, len(sighting.targets) - SHOWN),
+        "title": section.title,
+        "offender": section.offender,
+        "count": section.targets,
+        "first_seen": _time(section.total.first_seen or iso(view.first_us)),
+        "last_seen": _time(section.total.last_seen or iso(view.last_us)),
+        "protocol": section.protocol.upper(),
+        "ports": [] if icmp else list(section.ports),
+        "src_ports": [port for port in section.src_ports if port],
+        "total": _counts(section.total),
+        "sampling_rate": section.sampling_rate,
+        "coverage": section.coverage,
+        "peak_pps": section.peak_pps,
+        "peak_bps": section.peak_bps,
+        "targets": targets,
+        "targets_more": section.targets - len(targets),
     }
 
 
-def _target(target: Seen, *, icmp: bool) -> dict[str, Any]:
-    rows = [
-        {"first_seen": _time(r.start_us), "src_port": r.src_port, "dst_port": 0 if icmp else r.dst_port}
-        for r in target.rows
-        if r.start_us
-    ]
+def _target(row: Row, section: Section, *, icmp: bool) -> dict[str, Any]:
+    """Prepare one attacked address and a few of its records (ICMP's "port" is a type and code, so it is left out)."""
+    records = [one for one in section.rows if one.dst == row.dst and one.first_seen][:ROWS_SHOWN]
     return {
-        "address": target.address,
-        "ports": [] if icmp else list(target.ports),
-        "first_seen": _time(target.first_us),
-        "last_seen": _time(target.last_us),
-        "total": _counts(target),
-        "rows": rows[:ROWS_SHOWN],
+        "address": row.dst,
+        "port": None if icmp else row.dst_port,
+        "first_seen": _time(row.first_seen),
+        "last_seen": _time(row.last_seen),
+        "total": _counts(row),
+        "rows": [
+            {"time": _time(one.first_seen), "src_port": one.src_port, "dst_port": None if icmp else one.dst_port}
+            for one in records
+        ],
     }
 
 
-def _counts(seen: Seen | Sighting) -> tuple[int, int, int]:
-    return seen.flows, seen.packets, seen.bytes
+def _counts(row: Row) -> tuple[int, int, int]:
+    """Take the numbers of a row; a conversation and a record are both a record to the reader."""
+    return row.flows or row.sessions or 0, row.packets or 0, row.bytes or 0
 
 
-def _time(us: int) -> str:
-    """Write 2026-11-01 10:00:03 UTC (RFC 6302 wants the second; more digits invite a false comparison).
+def _time(rfc3339: str | None) -> str:
+    """Write 2026-11-01 10:00:03 UTC, or "" when it is not disclosed.
 
-    "" when not disclosed.
+    RFC 6302 wants the second; more digits invite comparisons that clocks do not bear.
     """
-    text = iso(us)
-    return f"{text[:10]} {text[11:19]} UTC" if us else ""
+    return f"{rfc3339[:10]} {rfc3339[11:19]} UTC" if rfc3339 else ""
 
 
 def _port_note(documents: Sequence[dict[str, Any]], view: View, texts: Texts) -> str:
@@ -273,4 +267,4 @@ def _port_note(documents: Sequence[dict[str, Any]], view: View, texts: Texts) ->
         return str(words["icmp_port"])
     if any(document["source_port"] == xarf.FILLER for document in documents):
         return str(words["filler_port"])
-    return str(words["frequent_port"]) if any(len(one.src_ports) > 1 for one in view.sightings) else ""
+    return str(words["frequent_port"]) if any(len(one.src_ports) > 1 for one in view.sections) else ""

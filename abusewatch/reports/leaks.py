@@ -18,6 +18,7 @@ from email import message_from_bytes
 from email.header import decode_header, make_header
 from email.message import Message
 from email.policy import compat32
+from functools import lru_cache
 
 _V4 = re.compile(r"(?<![\d.])\d{1,3}(?:\s?[\[({]?(?:\.|dot)[\])}]?\s?\d{1,3}){3}(?:/\d{1,2})?(?![\d])", re.IGNORECASE)
 _COLONS = re.compile(r"[0-9A-Fa-f.]*(?::[0-9A-Fa-f.]*){2,}(?:/\d{1,3})?")
@@ -67,8 +68,8 @@ def check(raw: bytes, allowed: Allowed) -> None:
 
 def check_text(text: str, allowed: Allowed, where: str = "text") -> None:
     """Check a text that is no mail (a page, an answer) by the same rules."""
-    _check_text(where, text, allowed)
-    _check_bytes(where, text.encode(), allowed)
+    for place, decoded in _decoded(where, text.encode(errors="surrogateescape"), _DEPTH):
+        _check_text(place, decoded, allowed)
 
 
 def spellings(address: str) -> frozenset[str]:
@@ -83,6 +84,7 @@ def spellings(address: str) -> frozenset[str]:
         ip.exploded,
         str(number),
         packed,
+        f"0x{packed}",
         ip.reverse_pointer.removesuffix(".ip6.arpa").removesuffix(".in-addr.arpa"),
         str(ip).replace(":", "-"),
     }
@@ -214,8 +216,13 @@ def _check_bytes(where: str, data: bytes, allowed: Allowed) -> None:
     if any(marker in data for marker in allowed.markers):
         raise LeakError("marker", where)
     if allowed.never:
-        words = frozenset(re.findall(r"[0-9a-fx.:-]{4,}", data.decode("latin-1").lower()))
-        for address in allowed.never:
-            for spelling in spellings(address):
-                if spelling in words:
-                    raise LeakError("address", where)
+        text = data.decode("latin-1").lower()
+        words = {word.strip(".:-") for word in re.findall(r"[0-9a-fx.:-]{4,}", text)}
+        if not words.isdisjoint(_forms(allowed.never)):
+            raise LeakError("address", where)
+
+
+@lru_cache(maxsize=4)
+def _forms(addresses: frozenset[str]) -> frozenset[str]:
+    """Spell all forbidden addresses once for the many parts of a mail and the many mails of a case."""
+    return frozenset(form.strip(".:-") for address in addresses for form in spellings(address))

@@ -15,8 +15,10 @@ from abusewatch.reports.headers import HeaderError, header, verify
 Headers = Sequence[tuple[str, str]]
 
 _ONCE = frozenset({"From", "Sender", "To", "Subject", "Date", "Message-ID", "Auto-Submitted"})
-_POLICY = SMTP.clone(max_line_length=200, cte_type="7bit")
+_HEADERS = SMTP.clone(max_line_length=200, cte_type="7bit")
 """Long enough that no header of ours is folded: a fold inside References or List-Unsubscribe breaks simple readers."""
+_BODY = SMTP.clone(max_line_length=76, cte_type="7bit")
+"""RFC 2045 6.7 rule 5: at most 76 characters; the library takes its policy's length for encoded bodies too."""
 
 
 class Attachment(NamedTuple):
@@ -42,24 +44,29 @@ def build(
     names = [name for name, _ in gated]
     if sorted(n for n in names if n in _ONCE) != sorted(_ONCE) or len({n.lower() for n in names}) != len(names):
         raise HeaderError("a required header is missing or given twice")
-    mail = EmailMessage(policy=_POLICY)
+    mail = EmailMessage(policy=_HEADERS)
     for name, value in gated:
         mail[name] = value
     if report:
         mail["MIME-Version"] = "1.0"
         mail["Content-Type"] = f'multipart/report; report-type=feedback-report; boundary="{boundary}"'
         names += ["MIME-Version", "Content-Type"]
-        mail.set_payload([_text(MIMEPart(_POLICY), text), _feedback(report), *map(_file, attachments)])
+        mail.set_payload([_text(text), _feedback(report), *map(_file, attachments)])
     else:
-        _text(mail, text)
-        names += ["Content-Type", "Content-Transfer-Encoding", "MIME-Version"]
+        part = _text(text)
+        mail["MIME-Version"] = "1.0"
+        names += ["MIME-Version", *part.keys()]
+        for name, value in part.items():
+            mail[name] = value
+        mail.set_payload(part.get_payload())
     raw = mail.as_bytes()
     verify(raw, names)
     return raw
 
 
-def _text(part: MIMEPart, text: str) -> MIMEPart:
-    """Fill a part with UTF-8 text, lines ending as mail's do."""
+def _text(text: str) -> MIMEPart:
+    """Make a part of UTF-8 text, lines ending as mail's do."""
+    part = MIMEPart(_BODY)
     part.set_content(text, subtype="plain", charset="utf-8", cte="quoted-printable")
     return part
 
@@ -69,7 +76,7 @@ def _feedback(fields: Headers) -> MIMEPart:
 
     Its body is header lines, so the library sees a message with no body.
     """
-    inner, part = MIMEPart(_POLICY), MIMEPart(_POLICY)
+    inner, part = MIMEPart(_BODY), MIMEPart(_BODY)
     for name, value in fields:
         inner[name] = header(name, value)[1]
     part["Content-Type"] = "message/feedback-report"
@@ -80,7 +87,7 @@ def _feedback(fields: Headers) -> MIMEPart:
 def _file(attachment: Attachment) -> MIMEPart:
     """Make an attached file."""
     name, kind, content = attachment
-    part = MIMEPart(_POLICY)
+    part = MIMEPart(_BODY)
     maintype, _, subtype = kind.partition("/")
     part.set_content(
         content,

@@ -82,7 +82,7 @@ def composer() -> Composer:
     return Composer(SETTINGS)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def made() -> Callable:
     """Every builder above, for tests that live in other modules (importlib mode has no shared module to import from)."""
     from types import SimpleNamespace
