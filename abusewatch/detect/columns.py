@@ -40,6 +40,7 @@ RECORD: dict[str, Column] = {
     **_ENDS,
     "outbound": Column(units.BOOLEAN, "our source, foreign destination"),
     "inbound": Column(units.BOOLEAN, "foreign source, our destination"),
+    "transit": Column(units.BOOLEAN, "neither end is ours; no other rule sees such records"),
     "spoofed": Column(units.BOOLEAN, "foreign source that came in by a customer's port (BCP 38)"),
     "packets": Column(units.number(units.PACKETS, 1), "packets of the record"),
     "bytes": Column(units.number(units.BYTES), "bytes of the record, IP header included"),

@@ -17,6 +17,8 @@ class Remark(NamedTuple):
     hint: str = ""
 
 
+_OPPOSITES = (("outbound", "inbound"), ("inbound", "outbound"))
+
 Check = Callable[[Rule, Collection[str]], Iterator[Remark]]
 
 
@@ -109,6 +111,7 @@ def _unused(rule: Rule, _: Collection[str]) -> Iterator[Remark]:
 def _never(rule: Rule, _: Collection[str]) -> Iterator[Remark]:
     """Warn of a measure whose rows the rule's own filter keeps out."""
     fixed = gate.implied(rule.match.where)
+    fixed |= {other: False for one, other in _OPPOSITES if fixed.get(one)}
     for name, measure in rule.measures.items():
         for column, value in gate.implied(measure.where).items():
             if fixed.get(column, value) != value:

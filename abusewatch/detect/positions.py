@@ -37,9 +37,9 @@ class Positions:
         start = self._starts.get(path, 0)
         quotes = _QUOTES.match(self._source, start)
         value = _VALUE.match(self._source, start)
-        if (
-            quotes and at and value and "\\" not in value.group()
-        ):  # an escape shifts the rest; then the key's place must do
+        # An escape shifts what follows it; then the place of the value must do.
+        shifted = value is not None and value.group().startswith('"') and "\\" in value.group()
+        if quotes and at and value and not shifted:
             start = min(quotes.end() + at, value.end() - 1)
         elif quotes and value and value.group()[:3] not in {'"""', "'''"}:
             start = quotes.end()

@@ -1,0 +1,69 @@
+"""Values of every wrong type give faults, never exceptions."""
+
+import copy
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from abusewatch.detect.faults import Page
+from abusewatch.detect.read import read
+
+SOURCE = (Path(__file__).resolve().parent.parent / "rules" / "good" / "flood-oneway.toml").read_text()
+VALUES = tomllib.loads(SOURCE)
+
+
+def paths(value, path=()):
+    yield path
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, child in children:
+        yield from paths(child, (*path, key))
+
+
+PATHS = [path for path in paths(VALUES) if path]
+WRONG = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.lists(st.integers(), max_size=2),
+    st.dictionaries(st.text(max_size=3), st.integers(), max_size=2), st.lists(st.dictionaries(st.text(max_size=3), st.integers()), max_size=2),
+)  # fmt: skip
+
+
+@given(st.sampled_from(PATHS), WRONG)
+@settings(deadline=None)
+def test_any_value_anywhere_gives_a_rule_or_faults(path, wrong):
+    values = copy.deepcopy(VALUES)
+    inner = values
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = wrong
+    page = Page("flood-oneway.toml", SOURCE)
+    rule = read(page, values, "flood-oneway")
+    assert (rule is None) == bool(page.faults)
+
+
+@pytest.mark.parametrize("key", [path[0] for path in PATHS if len(path) == 1 and path[0] not in {"attack", "sets", "sampled", "except", "test"}])
+def test_what_is_required(key):
+    page = Page("flood-oneway.toml", SOURCE)
+    assert read(page, {name: value for name, value in VALUES.items() if name != key}, "flood-oneway") is None
+    assert any(key in fault.message and "missing" in fault.message for fault in page.faults)
+
+
+def test_the_defaults():
+    page = Page("flood-oneway.toml", SOURCE)
+    values = {name: value for name, value in VALUES.items() if name not in {"attack", "sampled", "except", "test"}}
+    rule = read(page, values, "flood-oneway")
+    assert (rule.sampled.use, rule.match.grace_secs, rule.match.quiet_secs, rule.attack, rule.tests) == ("none", 20, 21600, (), ())
+    assert rule.exempt.roles == rule.exempt.only == rule.exempt.prefixes == ()
+
+
+def test_a_coded_detector_needs_no_measures():
+    page = Page("flood-oneway.toml", SOURCE)
+    values = {name: value for name, value in VALUES.items() if name not in {"measure", "raise"}} | {"detector": "beacon"}
+    rule = read(page, values, "flood-oneway")
+    assert (rule.detector, rule.measures, rule.raises) == ("beacon", {}, ())
+
+
+def test_an_xarf_type_of_its_own():
+    page = Page("flood-oneway.toml", SOURCE)
+    assert read(page, VALUES | {"xarf": "infrastructure/botnet"}, "flood-oneway").xarf == "infrastructure/botnet"
