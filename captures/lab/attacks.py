@@ -207,7 +207,7 @@ def many_mail_servers(lab: Lab) -> None:
     """Every address of the internet takes mail, except one quarter of 203.0.113.0/24."""
     lab.customer(10)
     lab.silent("203.0.113.192/26")
-    servers.smtp_sink(lab, lab.internet)
+    servers.smtp_sink(lab.internet)
 
 
 @scenario(

@@ -2,6 +2,7 @@
 
 import hashlib
 import platform
+import shutil
 import subprocess
 import textwrap
 import time
@@ -72,8 +73,12 @@ def make(wanted: Scenario) -> int:
         raw, began = lab.scratch / "raw.pcap", time.time()
         with record.recording(lab, raw, wanted.interface):
             wanted.play(lab)
+        trimmed = lab.scratch / "trimmed.pcap"
+        packets = record.trim(raw, trimmed, wanted.limit)
+        if not packets:
+            raise RuntimeError(f"{wanted.name}: nothing was recorded\n{(lab.scratch / 'output.log').read_text()[-2000:]}")
         folder.mkdir(exist_ok=True)
-        packets = record.trim(raw, folder / "capture.pcap", wanted.limit)
+        shutil.copyfile(trimmed, folder / "capture.pcap")
         told = list(lab.told)
     (folder / "expect.toml").write_text(expectation(wanted, packets))
     (folder / "README.md").write_text(readme(wanted, packets, began, told))

@@ -68,13 +68,13 @@ def telnetds(lab: Lab, place: Namespace, *addresses: str) -> None:
     listening(place, addresses[-1], 23)
 
 
-def smtp_sink(lab: Lab, place: Namespace) -> None:
+def smtp_sink(place: Namespace) -> None:
     """Postfix's smtp-sink on every address of the namespace: a real SMTP server that takes all mail and throws it away."""
     place.start("/usr/sbin/smtp-sink", "-u", "nobody", "0.0.0.0:25", "100")
     listening(place, "127.0.0.1", 25)
 
 
-def names(lab: Lab, place: Namespace, address: str, hosts: dict[str, str]) -> None:
+def names(place: Namespace, address: str, hosts: dict[str, str]) -> None:
     """dnsmasq at `address` that knows the given hosts."""
     records = [f"--host-record={name},{target}" for name, target in hosts.items()]
     place.start("dnsmasq", "-k", "-C", "/dev/null", "--no-resolv", "--no-hosts", "--user=root", "--pid-file=",

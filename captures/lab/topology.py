@@ -14,7 +14,6 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 PROVIDER = ("198.51.100.0/24", "2001:db8:42::/48")
@@ -86,6 +85,12 @@ class Namespace:
                 return process.wait(3)
             os.killpg(process.pid, signal.SIGKILL)
             return process.wait()
+
+    def speak_as(self, address: str) -> None:
+        """In the internet's namespace: programs that choose no source address use this one."""
+        provider = PROVIDER[":" in address]
+        self.ip("addr", "add", f"{address}/{128 if ':' in address else 32}", "dev", "lo")
+        self.ip("route", "replace", provider, "via", via(address, 1), "dev", "edge", "onlink", "src", address)
 
     def destroy(self) -> None:
         """End what runs inside, then remove the namespace."""
