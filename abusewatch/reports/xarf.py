@@ -20,6 +20,7 @@ from abusewatch.model.finding import iso
 from abusewatch.model.kinds import KINDS
 from abusewatch.reports.identity import keyed
 from abusewatch.reports.settings import ReportSettings
+from abusewatch.reports.texts import clean
 from abusewatch.reports.view import Row, Section, View
 
 VERSION = "4.2.0"
@@ -163,7 +164,7 @@ def _description(section: Section, port_note: str) -> str:
         "anchored": "The source is certain by the port it entered through.",
     }
     parts = [
-        f"{section.title}.",
+        f"{clean(section.title)}.",
         "The sender of this report operates the source network; the machine is a customer's and presumed compromised.",
         forged.get(section.basis, "The source address might have been forged."),
         f"Counts are from 1 in {section.sampling_rate} packets." if section.sampling_rate > 1 else "",
