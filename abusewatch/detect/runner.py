@@ -107,8 +107,8 @@ class Runner:
             return np.zeros(0, np.intp)
         mask = self._where(view).copy() if self._where else np.ones(view.rows, np.bool_)
         if self.rule.match.on == "record":
-            if "spoofed" not in self._reads:
-                mask &= ~view["spoofed"]
+            if not self._reads & {"transit", "spoofed"}:
+                mask &= ~view["transit"]
             if any(key.column == "src" for key in self.rule.match.per):
                 mask &= view.stored("outbound")  # our side must be the source: nobody is charged with what others send
         elif any(key.column == "src" for key in self.rule.match.per):

@@ -80,7 +80,7 @@ _COMMON: dict[str, Callable[[View], Array]] = {
 _RECORD = {
     **_COMMON,
     **_sides("outbound"),
-    "outbound": lambda v: v.stored("outbound") & ~v["spoofed"],
+    "outbound": lambda v: v.stored("outbound") & ~v["transit"],
     "inbound": lambda v: ~v.stored("outbound"),
     "icmp_type": _icmp(8),
     "icmp_code": _icmp(0),

@@ -69,8 +69,9 @@ class Inventory:
     def label(self, batch: FlowBatch, exporter_name: Callable[[int], str] = str) -> tuple[Columns, dict[Direction, int]]:
         """Make a row per own address that each record touches, and count the records by direction.
 
-        Records that touch none are kept as `spoofed` rows under the slot of their ingress interface: what left through us without being ours is either
-        transit (no customer behind the port) or a forged source (RFC 2827), and only rules on `spoofed` look at them.
+        Records that touch none are kept as `transit` rows under the slot of their ingress interface: what left through us without being ours is either
+        transit or a forged source (RFC 2827; `spoofed` when a customer is behind the port), and only rules that name `transit` or
+        `spoofed` look at them.
         """
         source = self._table.owners(batch.src_hi, batch.src_lo, batch.family) >= 0
         target = self._table.owners(batch.dst_hi, batch.dst_lo, batch.family) >= 0
@@ -83,14 +84,16 @@ class Inventory:
             Direction.TRANSIT: int(np.count_nonzero(foreign & ~behind_port)),
         }  # fmt: skip
         parts = [
-            self._side(batch, np.flatnonzero(source), internal, outbound=True),
-            self._side(batch, np.flatnonzero(target), internal, outbound=False),
-            self._side(batch, np.flatnonzero(foreign), internal, outbound=True, spoofed=True),
+            self._side(batch, np.flatnonzero(source), internal, behind_port, outbound=True),
+            self._side(batch, np.flatnonzero(target), internal, behind_port, outbound=False),
+            self._side(batch, np.flatnonzero(foreign), internal, behind_port, outbound=True, transit=True),
         ]
         rows = r.join([p for p in parts if r.length(p)] or [r.empty()])
         return (r.take(rows, rows["slot"] >= 0) if (rows["slot"] < 0).any() else rows), counts
 
-    def _side(self, batch: FlowBatch, at: NDArray[np.intp], internal: NDArray[np.bool_], *, outbound: bool, spoofed: bool = False) -> Columns:
+    def _side(
+        self, batch: FlowBatch, at: NDArray[np.intp], internal: NDArray[np.bool_], behind_port: NDArray[np.bool_], *, outbound: bool, transit: bool = False
+    ) -> Columns:
         """The chosen records as seen from their source (`outbound`) or from their destination."""
         own, peer = ("src", "dst") if outbound else ("dst", "src")
         every = len(at) == len(batch)
@@ -101,7 +104,7 @@ class Inventory:
 
         own_hi, own_lo = column(f"{own}_hi"), column(f"{own}_lo")
         key = (own_hi, own_lo)
-        if spoofed:
+        if transit:
             port = PORT_KEY | column("exporter").astype(np.uint64) << np.uint64(32) | column("input_if").astype(np.uint64)
             key = (port, np.zeros(len(port), np.uint64))
         return {
@@ -109,7 +112,7 @@ class Inventory:
             "own_port": column(f"{own}_port"), "peer_port": column(f"{peer}_port"), "protocol": column("protocol"), "flags": column("flags"),
             "packets": column("packets"), "bytes": column("bytes"), "start_us": column("start_us"),
             "end_us": np.maximum(column("end_us"), column("start_us")), "outbound": np.full(len(at), outbound),
-            "internal": internal if every else internal[at], "spoofed": np.full(len(at), spoofed), "sampling_rate": column("sampling_rate"),
+            "internal": internal if every else internal[at], "transit": np.full(len(at), transit), "spoofed": behind_port if every else behind_port[at], "sampling_rate": column("sampling_rate"),
             "input_if": column("input_if"), "exporter": column("exporter"), "frame": column("frame"),
         }  # fmt: skip
 

@@ -136,7 +136,7 @@ def _eligible(rows: Columns) -> Columns:
     protocol, kind = rows["protocol"], _icmp_of(rows)
     icmp = (protocol == ICMP) | (protocol == ICMP6)
     echo = np.isin(kind & 0xFF00, (*ECHO_REQUESTS, *ECHO_REPLIES))
-    fit = ~rows["spoofed"] & (~icmp | echo)
+    fit = ~rows["transit"] & (~icmp | echo)
     return rows if fit.all() else r.take(rows, fit)
 
 

@@ -24,14 +24,15 @@ def test_direction_is_decided_by_whose_the_ends_are():
     assert rows["outbound"].tolist() == [True, True, False, False, True]
     assert rows["own_port"].tolist() == [1, 1, 1, 2, 1]
     assert rows["internal"].tolist() == [False, True, False, True, False]
-    assert rows["spoofed"].tolist() == [False, False, False, False, True]
+    assert rows["transit"].tolist() == [False, False, False, False, True]
     assert rows["slot"][0] == rows["slot"][1] == rows["slot"][2] != rows["slot"][3]
 
 
 def test_a_foreign_source_behind_a_customers_port_is_spoofed():
     batch = flows("0 1 203.0.113.9:1 203.0.113.10:2 udp 1 40 .").with_columns(input_if=flows("0 1 1.1.1.1:1 1.1.1.1:12 udp 1 1 .").dst_port)
     inventory = Inventory([Customer("C-1", ("198.51.100.0/28",))], ports={"0#12": "C-1"})
-    _, counts = inventory.label(batch)
+    rows, counts = inventory.label(batch)
+    assert rows["spoofed"].tolist() == [True]
     assert counts[Direction.SPOOFED] == 1
     assert inventory.customer_of_port("0", 12).id == "C-1"
 

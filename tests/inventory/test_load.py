@@ -83,7 +83,7 @@ def test_what_is_no_inventory_says_so(tmp_path, text, expected):
 
 
 def test_a_wrong_csv_header_is_one_clear_line(tmp_path):
-    with pytest.raises(InventoryError, match="i.csv:1: header: missing prefix"):
+    with pytest.raises(InventoryError, match=r"i\.csv:1: header: missing prefix"):
         load(write(tmp_path, "id,net\nC-1,198.51.100.0/28\n", "i.csv"))
 
 
