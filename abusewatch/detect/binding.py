@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 
 from abusewatch.detect import functions, units
-from abusewatch.detect.check import Scope, suggestion
+from abusewatch.detect.check import Scope
 from abusewatch.detect.columns import Column
 from abusewatch.detect.expression import Binary, Call, Choices, Item, Name, Node, Number, RuleError, text
 from abusewatch.detect.functions import Function
+from abusewatch.detect.literals import suggestion
 from abusewatch.detect.parse import parse_choice, parse_measure
 from abusewatch.detect.rule import Key, Measure
 from abusewatch.detect.units import Type

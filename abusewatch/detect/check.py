@@ -4,22 +4,18 @@ That is: unknown names, units that do not fit, divisions by what can be 0. A bou
 numbers and prefixes only: words of closed lists became numbers, sets became their items, flag tests a mask.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import reduce
 
-from abusewatch.detect import functions, units
-from abusewatch.detect.columns import ELSEWHERE, SCHEMAS, Column
+from abusewatch.detect import functions, literals, units
+from abusewatch.detect.columns import SCHEMAS, Column
 from abusewatch.detect.expression import (
     COMPARISONS,
-    DURATIONS,
     Binary,
     Call,
     Choices,
     In,
-    Item,
     Logic,
     Name,
     Negation,
@@ -27,21 +23,11 @@ from abusewatch.detect.expression import (
     Not,
     Number,
     Prefix,
-    Range,
     RuleError,
     SetName,
 )
+from abusewatch.detect.literals import suggestion
 from abusewatch.detect.units import BOOLEAN, Code, Type
-
-_FLAG_LETTERS = {"F": 1, "S": 2, "R": 4, "P": 8, "A": 16, "U": 32}
-
-
-def suggestion(word: str, known: Mapping[str, object] | frozenset[str] | tuple[str, ...]) -> str:
-    """Guess what was meant: `did you mean ...?`, or nothing."""
-    if (other := ELSEWHERE.get(word)) in known:
-        return f"here it is called {other}"
-    close = get_close_matches(word, list(known), 1, 0.6)
-    return f"did you mean {close[0]}?" if close else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +55,8 @@ class Scope:
     def bind(self, node: Node) -> tuple[Node, Type]:  # noqa: PLR0911  one line a kind of node
         """Bind any node and find its type."""
         match node:
-            case Number(amount=amount, unit=unit):
-                base = units.SECONDS if unit in DURATIONS and unit else units.PLAIN
-                return node, Type("number", base, least=amount, constant=True)
+            case Number():
+                return node, literals.number_type(node)
             case Name():
                 return node, self._column(node).type
             case Prefix():
@@ -140,7 +125,7 @@ class Scope:
         if len(node.arguments) < 2:
             raise RuleError(f"{node.function}() needs two numbers here", node.at, functions.EXTREMES[node.function])
         sides = [self.number(argument) for argument in node.arguments]
-        kind = reduce(lambda left, right: _fit(left, right, node), (side[1] for side in sides))
+        kind = reduce(lambda left, right: literals.fit(left, right, node), (side[1] for side in sides))
         least = (max if node.function == "max" else min)(side[1].least for side in sides)
         return Call(node.function, tuple(side[0] for side in sides), node.at), Type(
             "number", kind.unit, least=least, constant=kind.constant
@@ -151,7 +136,7 @@ class Scope:
         bound = Binary(node.op, left, right, node.at)
         constant = one.constant and two.constant
         if node.op in "+-":
-            unit = _fit(one, two, node).unit
+            unit = literals.fit(one, two, node).unit
             return bound, Type(
                 "number", unit, least=one.least + two.least if node.op == "+" else float("-inf"), constant=constant
             )
@@ -187,7 +172,7 @@ class Scope:
         elif "boolean" in {one.kind, two.kind}:
             raise RuleError("a condition is not compared", node.at, "join conditions with and, or, not")
         else:
-            _fit(one, two, node)
+            literals.fit(one, two, node)
         return Binary(node.op, left, right, node.at)
 
     def _peek(self, node: Node) -> Type | None:
@@ -210,30 +195,16 @@ class Scope:
                 raise RuleError(f"{kind.name} is not compared with {peeked}", node.at)
             return node
         if isinstance(node, Name | Number):
-            return self._value(node, kind)
+            return literals.value(node, kind, self.columns)
         bound, other = self.bind(node)
         raise RuleError(f"{kind.name} is not compared with {other}", _start(bound))
 
-    def _value(self, node: Name | Number, kind: Code) -> Number:
-        """Read a word or a number as a value of a closed list."""
-        if isinstance(node, Name):
-            if node.name in kind.words:
-                return Number(kind.words[node.name], "", node.at)
-            if node.name in self.columns:
-                raise RuleError(f"{kind.name} is not compared with {self.columns[node.name].type}", node.at)
-            hint = suggestion(node.name, kind.words) or ", ".join(kind.words)
-            raise RuleError(f"{node.name!r} is no {kind.name}", node.at, hint)
-        if (node.unit in DURATIONS and node.unit) or node.amount != int(node.amount) or node.amount > kind.top:
-            raise RuleError(f"{kind.name} is a whole number up to {kind.top}", node.at)
-        return Number(node.amount, "", node.at)
-
     def _flags(self, node: Binary) -> Node:
         column, letters = (node.left, node.right) if self._peek(node.left) else (node.right, node.left)
-        if not isinstance(letters, Name) or not re.fullmatch("[FSRPAU]+", letters.name) or letters.name in self.columns:
-            raise RuleError(
-                "flags are compared with letters", _start(letters), "flags = S, flags = SA (F S R P A U), or flag(syn)"
-            )
-        mask = sum(_FLAG_LETTERS[letter] for letter in set(letters.name))
+        mask = literals.flag_mask(letters) if isinstance(letters, Name) and letters.name not in self.columns else 0
+        if not mask:
+            hint = "flags = S, flags = SA (F S R P A U), or flag(syn)"
+            raise RuleError("flags are compared with letters", _start(letters), hint)
         test = Call("flags_are", (column, Number(mask, "", letters.at)), node.at)
         return test if node.op == "=" else Not(test, node.at)
 
@@ -244,9 +215,10 @@ class Scope:
         if kind.kind == "boolean" or kind.constant or isinstance(operand, Prefix) or kind.code is units.FLAGS:
             raise RuleError(f"{kind} is not looked up in a set", _start(node.operand))
         at = node.choices.at
-        items = tuple(
-            self._item(item, kind, at if isinstance(node.choices, SetName) else item.at) for item in choices.items
-        )
+        try:
+            items = tuple(literals.item(item, kind, self.columns) for item in choices.items)
+        except RuleError as error:  # offsets in a named set are those of its own text
+            raise RuleError(error.message, error.at if choices is node.choices else at, error.hint) from None
         return In(operand, Choices(items, at), node.negated, node.at)
 
     def _set(self, node: SetName) -> Choices:
@@ -258,49 +230,12 @@ class Scope:
         )
         raise RuleError(f"there is no set {node.name!r}", node.at, hint)
 
-    def _item(self, item: Item, kind: Type, at: int) -> Item:
-        if isinstance(item, Range):
-            low, high = self._item(item.low, kind, at), self._item(item.high, kind, at)
-            if not isinstance(low, Number) or not isinstance(high, Number) or low.amount > high.amount:
-                raise RuleError("a range goes from the smaller number to the greater", at)
-            return Range(low, high, item.at)
-        if (kind.kind == "address") != isinstance(item, Prefix):
-            raise RuleError(f"the set does not hold {kind} but {_describe(item)}", at)
-        if kind.code is not None and isinstance(item, Name | Number):
-            return self._value(item, kind.code)
-        if isinstance(item, Name):
-            raise RuleError(f"{item.name!r} is no number", at)
-        if isinstance(item, Number):
-            _fit(kind, self.bind(item)[1], item)
-        return item
-
-
-def _describe(item: Item) -> str:
-    return {Prefix: "addresses", Name: "words"}.get(type(item), "numbers")
-
 
 def _start(node: Node) -> int:
     """Find where a node begins; operators know only where they stand."""
     while isinstance(node, Binary | In):
         node = node.left if isinstance(node, Binary) else node.operand
     return node.at
-
-
-def _fit(left: Type, right: Type, node: Node) -> Type:
-    """Check that two numbers can be added or compared, and say what the sum is."""
-    if left.unit == right.unit:
-        return Type("number", left.unit, least=left.least, constant=left.constant and right.constant)
-    for constant, other in ((left, right), (right, left)):
-        if constant.constant and constant.unit == units.PLAIN and other.unit != units.SECONDS:
-            return Type("number", other.unit, constant=other.constant)
-    hint = (
-        "write a duration with s, m, h or d"
-        if units.SECONDS in {left.unit, right.unit}
-        else "divide one by the other to compare them"
-    )
-    if left.kind == right.kind == "number":
-        raise RuleError(f"units do not fit: {left} and {right}", node.at, hint)
-    raise RuleError(f"{left} does not go with {right}", node.at)
 
 
 def _addresses(node: Binary, one: Type, two: Type) -> None:

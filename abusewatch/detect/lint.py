@@ -4,8 +4,8 @@ from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
 from abusewatch.detect import functions, gate
-from abusewatch.detect.check import suggestion
 from abusewatch.detect.expression import Logic, Node, names
+from abusewatch.detect.literals import suggestion
 from abusewatch.detect.rule import Rule
 
 

@@ -7,10 +7,11 @@ from typing import Any
 
 from abusewatch.detect import gate
 from abusewatch.detect.binding import bind_key, bind_measure, bind_set
-from abusewatch.detect.check import Scope, suggestion
+from abusewatch.detect.check import Scope
 from abusewatch.detect.columns import GROUP, SCHEMAS, Column
 from abusewatch.detect.expression import Choices, RuleError
 from abusewatch.detect.faults import Page
+from abusewatch.detect.literals import suggestion
 from abusewatch.detect.parse import KEYWORDS, parse
 from abusewatch.detect.rule import STATUSES, Case, Evidence, Except, Key, Match, Measure, Raise, Rule, Sampled
 from abusewatch.detect.table import REQUIRED, Table

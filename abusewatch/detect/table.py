@@ -3,9 +3,9 @@
 from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
-from abusewatch.detect.check import suggestion
 from abusewatch.detect.expression import RuleError
 from abusewatch.detect.faults import Page
+from abusewatch.detect.literals import suggestion
 from abusewatch.detect.parse import parse_duration
 
 _T = TypeVar("_T")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from abusewatch.detect.check import Scope, suggestion
+from abusewatch.detect.check import Scope
 from abusewatch.detect.columns import CONVERSATION, GROUP, RECORD, Column
 from abusewatch.detect.expression import Choices, Number, RuleError, text
 from abusewatch.detect.parse import parse
@@ -121,11 +121,10 @@ def test_divisors_that_can_be_zero(source):
         GROUPS.condition(parse(source))
 
 
-def test_suggestions():
-    assert suggestion("dst_prt", RECORD) == "did you mean dst_port?"
-    assert suggestion("sport", RECORD) == "here it is called src_port"
-    assert suggestion("sport", {"support": 1}) == "did you mean support?"
-    assert suggestion("zzz", RECORD) == ""
+def test_a_fault_in_a_named_set_is_found_where_the_set_is_used():
+    with pytest.raises(RuleError) as caught:
+        ROWS.condition(parse("initiator and protocol in ports and protocol in $ports and dst in ports"))
+    assert (caught.value.at, caught.value.message) == (26, "protocol is a whole number up to 255")
 
 
 @given(conditions)
