@@ -1,0 +1,52 @@
+"""The engine over a finite input, for replays and rule tests: findings out, and nothing that could send, look up or act."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from abusewatch.detect.rule import Rule
+from abusewatch.inventory import Inventory
+from abusewatch.model.finding import Detection
+from abusewatch.model.flow import FlowBatch
+from abusewatch.pipeline import Pipeline
+
+
+class Verdict(NamedTuple):
+    """What the engine made of an input: the newest version of each finding, by first sighting; records and their directions."""
+
+    detections: tuple[Detection, ...]
+    records: int
+    directions: dict[str, int]
+    late: int
+
+
+def judge(
+    batches: Iterable[FlowBatch],
+    rules: Sequence[Rule],
+    inventory: Inventory,
+    exporter_name: Callable[[int], str] = str,
+) -> Verdict:
+    """Run all rules over all records, as the daemon would have."""
+    newest: dict[str, Detection] = {}
+
+    def sink(detections: Sequence[Detection]) -> None:
+        newest.update((detection.episode, detection) for detection in detections)
+
+    pipeline = Pipeline(rules, inventory, sink, restart=True)
+    for batch in batches:
+        pipeline.feed(batch, exporter_name)
+    pipeline.flush()
+    found = sorted(newest.values(), key=lambda d: (d.first_us, d.finding.rule, d.finding.offender))
+    return Verdict(tuple(found), pipeline.records, dict(pipeline.directions), pipeline.panes.late_rows)
+
+
+def between(batches: Iterable[FlowBatch], from_us: int | None, to_us: int | None) -> Iterator[FlowBatch]:
+    """Keep the records that begin in [from, to)."""
+    for batch in batches:
+        keep = np.ones(len(batch), bool)
+        if from_us is not None:
+            keep &= batch.start_us >= from_us
+        if to_us is not None:
+            keep &= batch.start_us < to_us
+        yield batch if keep.all() else batch.take(keep)

@@ -1,0 +1,191 @@
+"""`abusewatch replay`: the daemon's engine over files. It cannot send, look up or mitigate: those objects do not exist here."""
+
+import ipaddress
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+
+from abusewatch import contacts, inventory
+from abusewatch.cli.inputs import Inputs
+from abusewatch.cli.judge import Verdict, between, judge
+from abusewatch.cli.output import FINDINGS, Refused, config_option, json_option, print_json, print_lines
+from abusewatch.config.assemble import SetupError, assemble, rule_set
+from abusewatch.contacts import ContactsError, OperatorTable
+from abusewatch.detect.rule import Rule
+from abusewatch.inventory import Inventory, InventoryError
+from abusewatch.model.finding import Detection
+from abusewatch.sources.encode.sampler import Sampler
+
+DEMONSTRATION = ("your organisation", "abuse@provider.example")
+"""Who writes the mails of a replay without a configuration; they never leave the disk."""
+
+
+class Moment(click.ParamType[int]):
+    """A time: RFC 3339 (UTC when it names no zone) or seconds since 1970; microseconds in the program."""
+
+    name = "time"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read it, or say how to write it."""
+        try:
+            return int(float(value) * 1_000_000)
+        except ValueError:
+            pass
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no time; write 2026-11-01T10:00:00Z or seconds since 1970", param, ctx)
+        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1_000_000)
+
+
+class Parts(NamedTuple):
+    """What a replay runs with."""
+
+    rules: tuple[Rule, ...]
+    inventory: Inventory
+    table: OperatorTable
+    reporter: tuple[str, str]
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--own", multiple=True, metavar="PREFIX", help="A network of ours; may be given several times.")
+@click.option(
+    "--inventory", "inventory_file", type=click.Path(path_type=Path, dir_okay=False), help="Customers, TOML or CSV."
+)
+@click.option(
+    "--rules",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of your own rules, over the shipped ones.",
+)
+@click.option("--from", "from_us", type=Moment(), help="Only records that begin at this time or later.")
+@click.option("--to", "to_us", type=Moment(), help="Only records that begin before this time.")
+@click.option("--sampling", type=click.IntRange(min=1), default=1, help="Sample the input 1:N first.")
+@click.option(
+    "--contacts",
+    "contacts_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Operator table, CSV prefix,name,contact.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write report.html, findings.jsonl and mails/*.eml here.",
+)
+@config_option
+@json_option
+@click.pass_context
+def replay(  # noqa: PLR0913, PLR0917  # one argument an option
+    ctx: click.Context,
+    files: tuple[str, ...],
+    own: tuple[str, ...],
+    inventory_file: Path | None,
+    folder: Path | None,
+    from_us: int | None,
+    to_us: int | None,
+    sampling: int,
+    contacts_file: Path | None,
+    out: Path | None,
+    config: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Say who attacked whom in captures, flow tables or captures of flow exports; `-` is stdin.
+
+    Exit code 1 when something was found, 0 when nothing was, 2 when the input could not be read.
+    """
+    parts = _parts(own, inventory_file, folder, contacts_file, config)
+    inputs, sampler = Inputs(files), Sampler(sampling, seed=1)
+    begun = time.monotonic()
+    batches = (sampler.sample(batch) for batch in between(inputs.batches(), from_us, to_us))
+    verdict = judge(batches, parts.rules, parts.inventory, inputs.exporter_name)
+    took = time.monotonic() - begun
+    for detection in verdict.detections:
+        if as_json:
+            print_json(detection.finding)
+        else:
+            print_lines(in_words(detection))
+    if out:
+        from abusewatch.cli.dossier import Reporter, write_dossier  # noqa: PLC0415  # doubles the start of a replay
+
+        written = write_dossier(out, verdict, parts.inventory, parts.table, Reporter(*parts.reporter), ", ".join(files))
+        click.echo(f"abusewatch: wrote {written} mails, findings.jsonl and report.html to {out}", err=True)
+    print_lines(_summary(verdict, took), err=True)
+    inputs.report()
+    ctx.exit(FINDINGS if verdict.detections else 0)
+
+
+def _parts(
+    own: Sequence[str],
+    inventory_file: Path | None,
+    folder: Path | None,
+    contacts_file: Path | None,
+    config: Path | None,
+) -> Parts:
+    """Load what the options name, each over what the configuration names; Refused with the first fault."""
+    if not (own or inventory_file or config):
+        raise Refused("whose network is it? name it with --own PREFIX or --inventory FILE")
+    faults: list[str] = []
+    try:
+        setup = assemble(config) if config else None
+        known = inventory.load(inventory_file) if inventory_file else setup.inventory if setup else None
+        if own:
+            known = _widened(known, inventory.of_prefixes(own))
+        table = contacts.load(contacts_file) if contacts_file else setup.table if setup else OperatorTable()
+    except (SetupError, InventoryError, ContactsError) as error:
+        raise _refused(error.faults) from None
+    except UnicodeDecodeError as error:
+        raise Refused(f"not UTF-8 text: {error.reason} at byte {error.start}") from None
+    local = folder or (setup.config.rules.local if setup else None)
+    rules, _ = rule_set(local, setup.config.rules.disable if setup else (), faults)
+    if faults or known is None:
+        raise _refused(faults)
+    reporter = (setup.config.network.organisation, setup.config.sender) if setup else DEMONSTRATION
+    return Parts(rules, known, table, reporter)
+
+
+def _widened(known: Inventory | None, more: Inventory) -> Inventory:
+    """Add prefixes that no customer has to an inventory."""
+    if known is None:
+        return more
+    own = tuple(ipaddress.ip_network(prefix) for prefix in more.prefixes)
+    return Inventory(known.customers, own=own, ports=known.ports)
+
+
+def _refused(faults: Sequence[str]) -> Refused:
+    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    return Refused(f"{faults[0]}{more}")
+
+
+def in_words(detection: Detection) -> Iterator[str]:
+    """Tell a finding in a few lines a person can use."""
+    finding = detection.finding
+    who = f"{finding.offender} ({finding.customer})" if finding.customer else finding.offender
+    ports = "/" + ",".join(map(str, finding.target_ports[:8])) if finding.target_ports else ""
+    status = f" [{finding.status}: nobody would be mailed]" if isinstance(finding.status, str) else ""
+    yield f"{finding.severity:8} {finding.rule}: {who} -> {finding.targets} target(s), {finding.protocol}{ports}{status}"
+    yield (
+        f"         {finding.first_seen} to {finding.last_seen}, {finding.flows} flows, {finding.packets} packets, "
+        f"{finding.bytes} bytes, basis {finding.basis}, confidence {finding.confidence:g}"
+    )
+    measures = ", ".join(f"{name} {value:g}" for name, value in finding.measures.items())
+    yield f"         fired: {finding.threshold}" + (f" with {measures}" if measures else "")
+    yield f"         because {detection.because}"
+    shown = ", ".join(finding.targets_sample)
+    frames = f"; frames {finding.frames[0]} to {finding.frames[1]}" if finding.frames else ""
+    yield f"         targets: {shown}{', ...' if finding.targets > len(finding.targets_sample) else ''}{frames}"
+
+
+def _summary(verdict: Verdict, took: float) -> Iterator[str]:
+    """Say what was read, which way it went and what was not understood: silence must not look like innocence."""
+    ways = ", ".join(f"{n} {name}" for name, n in sorted(verdict.directions.items(), key=lambda pair: -pair[1]) if n)
+    yield f"abusewatch: {verdict.records} records in {took:.1f} s ({ways or 'none'}); {len(verdict.detections)} finding(s)"
+    if verdict.records and not verdict.directions.get("outbound", 0) + verdict.directions.get("spoofed", 0):
+        yield "abusewatch: no record left the networks named as ours; are --own or the inventory right?"
+    if verdict.late:
+        yield f"abusewatch: {verdict.late} records came too late for their time and were left out"
