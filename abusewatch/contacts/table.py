@@ -3,7 +3,7 @@
 import csv
 import io
 import ipaddress
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -69,23 +69,26 @@ def load(path: Path) -> OperatorTable:
     return OperatorTable(entry for _, entry in entries.values())
 
 
-def _rows(path: Path, text: str, faults: list[str]) -> list[tuple[int, list[str]]]:
-    """Split the file into (line number, cells), header checked and gone; empty lines and `#` lines are skipped."""
+def _rows(path: Path, text: str, faults: list[str]) -> Iterator[tuple[int, list[str]]]:
+    """Yield (line number, cells) after checking the header; empty lines and `#` lines are skipped."""
     reader = csv.reader(io.StringIO(text), skipinitialspace=True, strict=True)
-    rows = []
+    headed = False
     try:
-        for cells in reader:
-            if cells and cells[0].strip() and not cells[0].lstrip().startswith("#"):
-                rows.append((reader.line_num, [cell.strip() for cell in cells]))
-            elif any(cell.strip() for cell in cells) and not cells[0].lstrip().startswith("#"):
+        for cells in ([cell.strip() for cell in row] for row in reader):
+            if not any(cells) or cells[0].startswith("#"):
+                continue
+            if not headed and tuple(cells) != COLUMNS:
+                break
+            if headed and cells[0]:
+                yield reader.line_num, cells
+            elif headed:
                 faults.append(f"{path}:{reader.line_num}: no prefix on this line")
+            headed = True
     except csv.Error as error:
         faults.append(f"{path}:{reader.line_num}: not CSV: {error}")
-    if not rows or tuple(rows[0][1]) != COLUMNS:
-        where = rows[0][0] if rows else 1
-        faults.append(f"{path}:{where}: the first line must be the header {','.join(COLUMNS)}")
-        return []
-    return rows[1:]
+        return
+    if not headed:
+        faults.append(f"{path}:{max(reader.line_num, 1)}: the first line must be the header {','.join(COLUMNS)}")
 
 
 def _entry(cells: list[str], where: str, faults: list[str]) -> Entry | None:

@@ -1,5 +1,6 @@
 """The only door out of the evidence: from an incident to what one audience may see of it."""
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 from itertools import zip_longest
@@ -55,7 +56,7 @@ def minimise(
         first_us=min((t.first_us for _, share in shares for t in share), default=incident.first_us),
         last_us=max((t.last_us for _, share in shares for t in share), default=incident.last_us),
         offenders=tuple(sorted({d.finding.offender for d, _ in shares if own(d.finding.offender)})),
-        sections=tuple(_section(d, share, audience, own) for d, share in shares),
+        sections=tuple(_section(d, _opaque(incident, d), share, audience, own) for d, share in shares),
         targets=len(named) if audience == "operator" else attacked,
         elsewhere=attacked - len(named) if audience == "operator" else 0,
         networks=tuple(networks[:NETWORKS_SHOWN]),
@@ -65,16 +66,30 @@ def minimise(
 
 
 def without_evidence(incident: Incident, view: View | None = None) -> Incident:
-    """Strip an incident of every foreign address, to compose from or to keep.
+    """Strip an incident of every attacked address, to keep it or to compose from it.
 
-    With a view, of findings not in it too.
+    With a view (to compose) the findings that are not in it go too, and so does an offender's address that is not ours;
+    episodes are named as in the view.
     """
-    kept = {s.episode for s in view.sections} if view else {d.episode for d in incident.detections}
-    return replace(incident, detections=tuple(_stripped(d) for d in incident.detections if d.episode in kept))
+    if view is None:
+        return replace(incident, detections=tuple(_stripped(d) for d in incident.detections))
+    shown = {s.episode: s for s in view.sections}
+    known = ((_opaque(incident, d), d) for d in incident.detections)
+    return replace(
+        incident, detections=tuple(_stripped(d, name, shown[name].offender or "") for name, d in known if name in shown)
+    )
 
 
-def _stripped(detection: Detection) -> Detection:
-    return replace(detection, targets=(), finding=replace(detection.finding, targets_sample=()))
+def _stripped(detection: Detection, name: str | None = None, offender: str | None = None) -> Detection:
+    finding = replace(detection.finding, targets_sample=())
+    if offender is not None:
+        finding = replace(finding, offender=offender)
+    return replace(detection, targets=(), finding=finding, episode=name or detection.episode)
+
+
+def _opaque(incident: Incident, detection: Detection) -> str:
+    """Name an episode without the address that its own name holds: a forged source's owner must not be disclosed."""
+    return hashlib.sha256(f"{incident.id} {detection.episode}".encode()).hexdigest()[:16]
 
 
 def _share(detection: Detection, audience: Audience, mine: frozenset[str], own: Own) -> list[Target]:
@@ -107,12 +122,12 @@ def _networks(shares: Iterable[tuple[Detection, list[Target]]], audience: Audien
     return sorted(flows, key=lambda network: (-flows[network], network))
 
 
-def _section(detection: Detection, share: list[Target], audience: Audience, own: Own) -> Section:
+def _section(detection: Detection, name: str, share: list[Target], audience: Audience, own: Own) -> Section:
     finding, listed = detection.finding, fields(detection, audience)
     by_target = _by_target(detection, share, listed, own)
     rows = _rows(share, listed, own)
     return Section(
-        episode=detection.episode,
+        episode=name,
         rule=finding.rule,
         title=detection.title,
         because=detection.because,

@@ -34,10 +34,10 @@ class Row(msgspec.Struct, frozen=True, omit_defaults=True):
 class Section(msgspec.Struct, frozen=True):
     """One finding as this audience may see it.
 
-    `fields` are the names the rule lets out to this audience. `total` sums the targets of this view and `targets`
-    counts them; `by_target` sums each (operator, desk: an address; customer: a network), the most attacked first;
-    `rows` shows single records in order of time; the `_more` numbers count what the caps left out. `offender` is None
-    where it is not ours: a forged source is somebody else's address.
+    `episode` is an opaque name, the same in every view. `fields` are the names the rule lets out to this audience.
+    `total` sums the targets of this view and `targets` counts them; `by_target` sums each (operator, desk: an address;
+    customer: a network), the most attacked first; `rows` shows single records in order of time; the `_more` numbers
+    count what the caps left out. `offender` is None where it is not ours: a forged source is somebody else's address.
     """
 
     episode: str

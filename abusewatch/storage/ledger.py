@@ -14,7 +14,7 @@ class Line(NamedTuple):
     seq: int
     at_us: int
     kind: str
-    count: int
+    deleted: int
     rule: str
     hash: str
 
@@ -31,7 +31,7 @@ def broken(lines: Iterable[Line]) -> int | None:
     """Verify the chain: the number of the first line that does not follow from the one before it; None when whole."""
     last = GENESIS
     for line in lines:
-        if line != following(last, line.at_us, line.kind, line.count, line.rule):
+        if line != following(last, line.at_us, line.kind, line.deleted, line.rule):
             return line.seq
         last = line
     return None
