@@ -84,8 +84,8 @@ class DomainStore:
         return rested
 
     def live(self) -> list[Domain]:
-        """List the domains that are remembered, by slot."""
-        return sorted((domain for domains in self._exporters.values() for domain in domains.values()), key=lambda d: d.slot)
+        """List the domains that are remembered, by key."""
+        return sorted((domain for domains in self._exporters.values() for domain in domains.values()), key=lambda domain: domain.key)
 
     def domain(self, key: Key) -> Domain:
         """Find a domain, or begin it."""

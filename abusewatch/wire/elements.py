@@ -85,7 +85,7 @@ def iso(microseconds: int) -> str:
 
 def ntp_us(raw: bytes) -> int:
     """Read an NTP time stamp (RFC 5905 6: seconds since 1900 and a 32-bit fraction) as microseconds since 1970."""
-    seconds, fraction = struct.unpack(">II", raw)
+    seconds, fraction = int.from_bytes(raw[:4], "big"), int.from_bytes(raw[4:], "big")
     return (seconds - 2_208_988_800) * 1_000_000 + (fraction * 1_000_000 >> 32)
 
 

@@ -37,11 +37,11 @@ class Heads:
     export_us: I64
     uptime_ms: I64
     sampling: I64
-    clock_faults: int
+    clock_fault: Bool
 
     def take(self, rows: Bool) -> "Heads":
-        """Select datagrams by mask; the count of clock faults stays."""
-        return Heads(*(getattr(self, f.name)[rows] for f in fields(self)[:-1]), self.clock_faults)
+        """Select datagrams by mask."""
+        return Heads(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
 
 def read(version: int, ring: U8, received_us: int) -> Heads:
@@ -55,10 +55,9 @@ def read(version: int, ring: U8, received_us: int) -> Heads:
     zeros = np.zeros(len(raw), np.int64)
     if version == VERSION_5:
         export_us += np.minimum(raw["nanoseconds"], 999_999_999).astype(np.int64) // 1_000
-    faults = 0
+    wrong = np.zeros(len(raw), np.bool_)
     if received_us > 0:
         wrong = (export_us == 0) | (export_us > received_us + CLOCK_AHEAD_US)
-        faults = int(wrong.sum())
         export_us = np.where(wrong, received_us, export_us)
     return Heads(
         domain=raw["domain"].astype(np.uint64),
@@ -68,5 +67,5 @@ def read(version: int, ring: U8, received_us: int) -> Heads:
         uptime_ms=zeros - 1 if version == IPFIX else raw["uptime"].astype(np.int64),
         # The upper two bits are the mode; the interval counts whatever they say, as nfdump and others do.
         sampling=(raw["sampling"] & 0x3FFF).astype(np.int64) if version == VERSION_5 else zeros,
-        clock_faults=faults,
+        clock_fault=wrong,
     )

@@ -1,7 +1,7 @@
 """Columns of any layout become flow batches: addresses, ports, counters, both directions of a biflow."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,11 @@ class Rows:
     export_us: I64
     uptime_ms: I64
     rates: RateTable
+
+    def take(self, kept: NDArray[np.intp]) -> "Rows":
+        """Select records by index."""
+        columns = {f.name: getattr(self, f.name)[kept] for f in fields(self) if f.name not in {"layout", "rates"}}
+        return replace(self, **columns)
 
 
 def flows(rows: Rows, counts: Counter[Reason]) -> list[FlowBatch]:
@@ -77,8 +82,7 @@ def _read_sections(rows: Rows, columns: Columns, counts: Counter[Reason]) -> tup
         found[name] = getattr(headers, name)[kept]
     found.setdefault("frame_octets", headers.bytes[kept])
     found["one"] = np.ones(len(kept), np.uint8)
-    taken = (column[kept] for column in (rows.slot, rows.exporter, rows.rate, rows.export_us, rows.uptime_ms))
-    return Rows(rows.layout, rows.octets[kept], *taken, rows.rates), found
+    return rows.take(kept), found
 
 
 def _addresses(columns: Columns) -> tuple[dict[str, Column], int]:
@@ -100,7 +104,7 @@ def _addresses(columns: Columns) -> tuple[dict[str, Column], int]:
         return v6, 6
     is6 = (columns["src4"] == 0) & (columns["dst4"] == 0)
     if "ip_version" in columns:
-        is6 = np.where(columns["ip_version"] == 6, True, np.where(columns["ip_version"] == 4, False, is6))
+        is6 = (columns["ip_version"] == 6) | is6 & (columns["ip_version"] != 4)
     return {name: np.where(is6, column, v4.get(name, np.uint64(0))) for name, column in v6.items()}, 0
 
 

@@ -122,7 +122,7 @@ def _sampled(data: bytes, buffer: np.ndarray[tuple[int], np.dtype[np.uint8]], sa
     return _named(octets, src, dst, int(heads.src_port[0]), int(heads.dst_port[0]), int(heads.protocol[0]), int(heads.flags[0]))
 
 
-def _named(  # noqa: PLR0913, PLR0917  # one argument a field
+def _named(  # noqa: PLR0917  # one argument a field
     octets: int, src: address.Address, dst: address.Address, src_port: int, dst_port: int, protocol: int, flags: int
 ) -> Record:
     family = "ipv4" if address.is_v4(src) else "ipv6"

@@ -131,8 +131,7 @@ class Ring:
             self.counts[Reason.BAD_LENGTH] += int(bad.sum())
             good = ~bad
             rows, heads = rows[good], heads.take(good)
-        if heads.clock_faults:
-            self.counts[Reason.CLOCK] += heads.clock_faults
+        self.counts[Reason.CLOCK] += int(np.count_nonzero(heads.clock_fault))
         self.sequence[rows], self.export_us[rows], self.uptime_ms[rows] = heads.sequence, heads.export_us, heads.uptime_ms
         self._assign(rows, version, heads.domain)
         return rows, heads
@@ -341,8 +340,10 @@ class Ring:
         # The offset of each record: that of its set, plus its number in the set times its length.
         at = np.repeat(begin - layout.record_length * (np.cumsum(count) - count), count) + layout.record_length * np.arange(total)
         octets = sliding_window_view(self.octets.reshape(-1), span)[at]
-        columns = (np.repeat(column[row], count) for column in (self.slot, self.exporter, self.rate, self.export_us, self.uptime_ms))
-        return records.Rows(layout, octets, *columns, rates)
+        return records.Rows(
+            layout, octets, np.repeat(self.slot[row], count), np.repeat(self.exporter[row], count), np.repeat(self.rate[row], count),
+            np.repeat(self.export_us[row], count), np.repeat(self.uptime_ms[row], count), rates,
+        )  # fmt: skip
 
     def _packed_rows(self, layout: Layout, packed: list[tuple[bytes, int, Message]], rates: RateTable) -> records.Rows:
         octets = np.frombuffer(b"".join(row for row, _, _ in packed), np.uint8).reshape(len(packed), -1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from abusewatch.model.flow import I64, U32, Bool
+from abusewatch.model.flow import I64, Bool
 from abusewatch.wire.domains import Domain
 
 REORDER = 64
@@ -58,7 +58,7 @@ class Ledger:
             for name, column in self._columns.items():
                 self._columns[name] = np.concatenate((column, np.full(more, UNKNOWN if name == "expected" else 0)))
 
-    def add(self, slot: I64, sequence: U32, steps: I64, records: I64, at_us: int) -> None:
+    def add(self, slot: I64, sequence: I64, steps: I64, records: I64, at_us: int) -> None:
         """Count datagrams in the order they came: each one's domain slot, sequence number, what it adds to it (or UNKNOWN) and its records."""
         if not len(slot):
             return
@@ -69,7 +69,7 @@ class Ledger:
         columns["records"] += np.bincount(slot, records, size).astype(np.int64)
         columns["last_seen_us"][slot] = at_us
         order = np.argsort(slot, kind="stable")
-        slot, sequence, steps = slot[order], sequence[order].astype(np.int64), steps[order]
+        slot, sequence, steps = slot[order], sequence[order], steps[order]
         first = np.append(True, slot[1:] != slot[:-1])
         follows = np.where(steps == UNKNOWN, UNKNOWN, (sequence + steps) & 0xFFFF_FFFF)
         expected = np.append(np.int64(UNKNOWN), follows[:-1])

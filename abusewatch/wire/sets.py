@@ -110,7 +110,7 @@ class SetReader:
         for pending in fresh:
             self._take(domain, walk, DataSet(template, pending.data, 0, len(pending.data), pending.message, own=False))
 
-    def _data(self, domain: Domain, message: Message, walk: Walk, number: int, data: bytes, start: int, end: int) -> None:  # noqa: PLR0913, PLR0917
+    def _data(self, domain: Domain, message: Message, walk: Walk, number: int, data: bytes, start: int, end: int) -> None:  # noqa: PLR0917
         template = domain.templates.get(number)
         if template is not None:
             domain.templates.move_to_end(number)

@@ -80,7 +80,8 @@ def read_head(data: bytes) -> Head:
         raise WireError(Reason.BAD_LENGTH, f"agent address of type {kind}")
     if len(data) < 24 + size:
         raise WireError(Reason.TRUNCATED, "sFlow header")
-    return Head(data[8 : 8 + size], *_HEAD.unpack_from(data, 8 + size), 24 + size)
+    sub_agent, sequence, uptime_ms, samples = _HEAD.unpack_from(data, 8 + size)
+    return Head(data[8 : 8 + size], sub_agent, sequence, uptime_ms, samples, 24 + size)
 
 
 def read_samples(data: bytes, head: Head) -> Iterator[Sample]:
@@ -189,7 +190,7 @@ def flows(sampled: Sampled, ring: U8, exporter: U32, at_us: int, counts: Counter
     if sampled.told:
         message, rate, inside, outside, frame = np.array(sampled.told_common, np.int64).T
         names = ("protocol", "src_hi", "src_lo", "dst_hi", "dst_lo", "ports", "flags")
-        told = {name: column for name, column in zip(names, np.array([t[1:] for t in sampled.told], np.uint64).T, strict=True)}
+        told = dict(zip(names, np.array([t[1:] for t in sampled.told], np.uint64).T, strict=True))
         ports = told.pop("ports")
         found.append(_batch(at_us, exporter, message, rate, inside, outside, frame, 0, {
             **told, "src_port": ports >> np.uint64(16), "dst_port": ports & np.uint64(0xFFFF),

@@ -50,7 +50,7 @@ class Template:
 
 @lru_cache(maxsize=512)
 def _fields(spec: bytes) -> tuple[Field, ...]:
-    return tuple(_FIELD.iter_unpack(spec))  # type: ignore[arg-type]  # the format has three numbers
+    return tuple(_FIELD.iter_unpack(spec))
 
 
 def make_template(number: int, fields: list[Field], scopes: int = 0, *, options: bool = False) -> Template:

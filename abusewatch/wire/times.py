@@ -45,13 +45,12 @@ def spans(columns: Columns, export_us: I64, uptime_ms: I64) -> tuple[I64, I64, i
 def _mend(start: I64, end: I64, export_us: I64) -> tuple[I64, I64, int]:
     """Put times more than a day after their export at the export, and starts after or a month before their end at the end."""
     late = end > export_us + DAY_US
+    if late.any():
+        end = np.where(late, export_us, end)
     turned = (start > end) | (end - start > MAX_AGE_US)
-    bad = late | turned
-    if not bad.any():
-        return start, end, 0
-    end = np.where(late, export_us, end)
-    start = np.where(turned | (start > end), end, start)
-    return start, end, int(bad.sum())
+    if turned.any():
+        start = np.where(turned, end, start)
+    return start, end, int(np.count_nonzero(late | turned))
 
 
 def _duration(columns: Columns, like: I64) -> I64:

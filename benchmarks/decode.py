@@ -1,0 +1,140 @@
+"""What decoding costs: nanoseconds per record, by format, from a filled ring to flow batches. Synthetic data, one core.
+
+python benchmarks/decode.py [DATAGRAMS]
+"""
+
+import struct
+import sys
+import time
+
+import numpy as np
+
+from abusewatch.wire.datagrams import FlowDecoder
+
+NOW = 1_790_000_000
+V9 = ((8, 4), (12, 4), (2, 4), (1, 4), (22, 4), (21, 4), (7, 2), (11, 2), (10, 4), (14, 4), (6, 1), (4, 1), (5, 1), (61, 1))
+V9_ODD = (*V9, (16, 4), (17, 4), (9, 1), (13, 1), (15, 4), (89, 1))
+IPFIX4 = ((8, 4), (12, 4), (2, 8), (1, 8), (152, 8), (153, 8), (7, 2), (11, 2), (10, 4), (14, 4), (6, 1), (4, 1))
+IPFIX6 = ((27, 16), (28, 16), *IPFIX4[2:])
+rng = np.random.default_rng(7)
+
+
+def template_set(version, number, fields):
+    body = struct.pack(">HH", number, len(fields)) + b"".join(struct.pack(">HH", *f) for f in fields)
+    return struct.pack(">HH", 0 if version == 9 else 2, 4 + len(body)) + body
+
+
+def message(version, sequence, sets, count=0, domain=1):
+    if version == 9:
+        return struct.pack(">HHIIII", 9, count, 1_000_000, NOW, sequence, domain) + sets
+    return struct.pack(">HHIII", 10, 16 + len(sets), NOW, sequence, domain) + sets
+
+
+def data_set(number, body):
+    body += bytes(-(len(body) + 4) % 4)
+    return struct.pack(">HH", number, 4 + len(body)) + body
+
+
+def bodies(fields, records):
+    """Random records, with plausible protocols and times."""
+    parts = []
+    for number, octets in fields:
+        column = rng.integers(0, 256, (records, octets), np.uint8)
+        if number == 4:
+            column[:] = 6
+        elif number in {1, 2, 10, 14}:
+            column[:, :-2] = 0
+        elif number in {21, 22}:
+            column[:] = np.frombuffer(struct.pack(">I", 990_000 + number), np.uint8)
+        elif number in {152, 153}:
+            column[:] = np.frombuffer(struct.pack(">Q", NOW * 1000 - 5000 + number), np.uint8)
+        parts.append(column)
+    return np.concatenate(parts, axis=1).tobytes()
+
+
+def set_based(version, fields, datagrams, exporters=1, size=1400, lengths=None):
+    octets = sum(n for _, n in fields)
+    per = (size - 24) // octets
+    ds, who = [], []
+    sequence = [0] * exporters
+    for i in range(exporters):
+        ds.append(message(version, 0, template_set(version, 261, fields), 1))
+        who.append(i)
+        sequence[i] += version == 9
+    for i in range(datagrams):
+        e = i % exporters if lengths is None else int(rng.integers(exporters))
+        count = per if lengths is None else int(rng.integers(*lengths))
+        sets = data_set(261, bodies(fields, count))
+        if lengths is not None and rng.random() < 0.05:
+            sets = template_set(version, 261, fields) + sets
+        ds.append(message(version, sequence[e], sets, count))
+        who.append(e)
+        sequence[e] += 1 if version == 9 else count
+    return ds, who, exporters
+
+
+def netflow5(datagrams):
+    ds = []
+    for i in range(datagrams):
+        body = rng.integers(0, 256, (30, 48), np.uint8)
+        body[:, 38] = 6
+        body[:, 24:32] = np.frombuffer(struct.pack(">II", 990_000, 995_000), np.uint8)
+        ds.append(struct.pack(">HHIIIIHH", 5, 30, 1_000_000, NOW, 0, i * 30, 0, 0) + body.tobytes())
+    return ds, [0] * len(ds), 0
+
+
+def sflow(datagrams):
+    ds = []
+    for i in range(datagrams):
+        samples = b""
+        count = int(rng.integers(3, 8))
+        for j in range(count):
+            frame = b"\2" * 12 + b"\x08\0" + struct.pack(">BBHHHBBHII", 0x45, 0, 1000, j, 0, 64, 6, 0, int(rng.integers(1 << 32)), int(rng.integers(1 << 32)))
+            frame += struct.pack(">HHIIBBHHH", 40000, 443, 1, 1, 0x50, 0x10, 1000, 0, 0) + bytes(74)
+            raw = struct.pack(">IIII", 1, 1014, 4, len(frame)) + frame
+            switch = struct.pack(">IIIIII", 1001, 16, 100, 0, 100, 0)
+            records = struct.pack(">II", 1, len(raw)) + raw
+            records = switch + records if j % 2 else records + switch
+            sample = struct.pack(">8I", i, 3, 2000, i * 2000, 0, 3, 4, 2) + records
+            samples += struct.pack(">II", 1, len(sample)) + sample
+        ds.append(struct.pack(">IIIIIII", 5, 1, 0x0A000001, 0, i, i * 100, count) + samples)
+    return ds, [0] * len(ds), 0
+
+
+def ring_of(ds):
+    ring = np.zeros((len(ds), 2048), np.uint8)
+    for row, d in zip(ring, ds, strict=True):
+        row[: len(d)] = np.frombuffer(d, np.uint8)
+    return ring, np.array([len(d) for d in ds], np.uint32)
+
+
+def measure(name, ds, who, first, rounds=7):
+    ring, lengths = ring_of(ds)
+    exporters = np.array(who, np.uint32)
+    decoder = FlowDecoder()
+    if first:
+        decoder.decode(ring[:first], lengths[:first], exporters[:first], NOW * 1_000_000)
+    ring, lengths, exporters = ring[first:], lengths[first:], exporters[first:]
+    best = float("inf")
+    for _ in range(rounds):
+        began = time.perf_counter()
+        decoded = decoder.decode(ring, lengths, exporters, NOW * 1_000_000)
+        best = min(best, time.perf_counter() - began)
+    rows = sum(len(b) for b in decoded.batches)
+    assert decoded.records == rows > 0, (decoded.records, rows, decoded.counts)
+    print(f"{name:42s} {len(ring):5d} datagrams {rows:6d} records {best / rows * 1e9:7.0f} ns/record {best / len(ring) * 1e6:6.2f} us/datagram")
+    return best / rows * 1e9
+
+
+def main(datagrams):
+    measure("netflow5", *netflow5(datagrams))
+    measure("netflow9, 40 octets", *set_based(9, V9, datagrams))
+    measure("netflow9, 55 octets", *set_based(9, V9_ODD, datagrams))
+    measure("ipfix, IPv4", *set_based(10, IPFIX4, datagrams))
+    measure("ipfix, IPv6", *set_based(10, IPFIX6, datagrams))
+    measure("netflow9, 250 exporters, 1-23 records", *set_based(9, V9_ODD, datagrams, 250, lengths=(1, 24)))
+    measure("sflow", *sflow(datagrams))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1000)
