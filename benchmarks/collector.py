@@ -1,0 +1,97 @@
+"""Our side of the measurement: the daemon's path from the socket to the decision, with nothing around it.
+
+UdpSource, FlowDecoder and Pipeline with every shipped rule, as `abusewatch run` wires them; the case side (mail) is left out. Prints READY and the port,
+runs until SIGTERM, decides all that is open and prints what it did as JSON.
+"""
+
+import argparse
+import json
+import resource
+import signal
+import time
+from pathlib import Path
+
+from abusewatch.detect.load import load as load_rules
+from abusewatch.inventory import of_prefixes
+from abusewatch.pipeline import Pipeline
+from abusewatch.sources.udp import UdpSettings, UdpSource
+from abusewatch.wire.datagrams import FlowDecoder
+from benchmarks.stream import OWN
+
+ROOT = Path(__file__).resolve().parent.parent
+TAKE = 2000
+NAP_SECS = 0.005
+
+
+class Decide:
+    """The whole path; with `decode_only`, up to the flow batches."""
+
+    def __init__(self, *, decode_only: bool) -> None:
+        self.decoder = FlowDecoder()
+        self.found = set()
+        self.records = 0
+        self.rules = 0
+        self.pipeline = None
+        if not decode_only:
+            loaded = load_rules([ROOT / "rules"])
+            self.rules = len(loaded.rules)
+            self.pipeline = Pipeline(loaded.rules, of_prefixes(OWN), self._sink)
+
+    def _sink(self, detections) -> None:
+        self.found.update((d.rule, d.offender) for d in detections)
+
+    def feed(self, taken) -> None:
+        decoded = self.decoder.decode(taken.ring, taken.lengths, taken.exporter, taken.received_us)
+        for batch in decoded.batches:
+            self.records += len(batch)
+            if self.pipeline:
+                self.pipeline.feed(batch)
+
+    def finish(self) -> None:
+        if self.pipeline:
+            self.pipeline.flush()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--decode-only", action="store_true")
+    parser.add_argument("--rcvbuf", type=int, default=4 << 20)
+    arguments = parser.parse_args()
+    stopping = []
+    signal.signal(signal.SIGTERM, lambda *_: stopping.append(time.monotonic()))
+    source = UdpSource(UdpSettings(port=0, allow=("127.0.0.1/32",), rcvbuf_bytes=arguments.rcvbuf))
+    decide = Decide(decode_only=arguments.decode_only)
+    source.start()
+    print("READY", source.addresses[0][1], flush=True)
+    first = None
+    most_waiting = 0
+    while True:
+        taken = source.take(TAKE)
+        if taken is None:
+            if stopping:
+                break
+            source.wait(0.1)
+            continue
+        first = first or time.monotonic()
+        most_waiting = max(most_waiting, source.counts().waiting)
+        decide.feed(taken)
+        source.release(len(taken))
+        if len(taken) < 200 and not stopping:
+            time.sleep(NAP_SECS)  # small batches cost more a record than they gain in time
+    source.stop()
+    drained = time.monotonic()
+    decide.finish()
+    done = time.monotonic()
+    counts = source.counts()
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    print(json.dumps({
+        "datagrams": counts.received, "kernel_drops": counts.kernel_drops, "unlisted": counts.unlisted, "ring_full": counts.ring_full,
+        "most_waiting": most_waiting, "records": decide.records, "rules": decide.rules, "findings": len(decide.found),
+        "lag_secs": round(drained - stopping[0], 3), "flush_secs": round(done - drained, 3), "span_secs": round(done - (first or done), 3),
+        "cpu_secs": round(usage.ru_utime + usage.ru_stime, 3), "rss_mb": round(usage.ru_maxrss / 1024),
+        "late": decide.pipeline.panes.late_rows if decide.pipeline else 0,
+    }), flush=True)  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
