@@ -87,7 +87,8 @@ class Composer:
             if documents
             else ()
         )
-        draft = _Draft(incident.id, "operator", recipient, now_us, sequence, report, attachments)
+        thread = recipient if contact.email else f"{recipient}#{contact.network}"
+        draft = _Draft(incident.id, "operator", recipient, thread, now_us, sequence, report, attachments)
         addresses = {row.dst for one in view.sections for row in (*one.by_target, *one.rows, one.total) if row.dst}
         return self._finish(draft, texts, values, view, addresses, {contact.network})
 
@@ -118,9 +119,9 @@ class Composer:
             "evidence_days": self._settings.evidence_days,
             "kind_reported": KINDS[incident.kind].operator_mail and any(one.basis in CERTAIN for one in view.sections),
         }
-        draft = _Draft(
-            incident.id, "customer", addr_spec(known) if known else self._settings.sender, now_us, sequence, (), []
-        )
+        to = addr_spec(known) if known else self._settings.sender
+        thread = to if known else f"{to}#{incident.customer}"
+        draft = _Draft(incident.id, "customer", to, thread, now_us, sequence, (), [])
         return self._finish(draft, texts, values, view, set(), set(view.networks))
 
     def _language(self, language: str) -> Texts:
@@ -166,7 +167,7 @@ class Composer:
                 id_domain=settings.domain.lower(),
             ),
         )
-        dedup = f"{draft.case}|{draft.audience}|{draft.recipient.lower()}|{draft.sequence}"
+        dedup = f"{draft.case}|{draft.audience}|{draft.thread.lower()}|{draft.sequence}"
         return Message(ident, dedup, draft.case, draft.audience, settings.sender, draft.recipient, subject, raw)
 
     def _headers(self, draft: "_Draft", subject: str) -> tuple[Headers, str]:
@@ -176,7 +177,7 @@ class Composer:
         """
         settings = self._settings
         idents = [
-            message_id(settings.message_id_key, settings.domain, draft.case, draft.recipient, n)
+            message_id(settings.message_id_key, settings.domain, draft.case, f"{draft.audience}:{draft.thread}", n)
             for n in sorted({0, max(draft.sequence - 1, 0), draft.sequence})
         ]
         headers = [
@@ -197,11 +198,15 @@ class Composer:
 
 
 class _Draft(msgspec.Struct, frozen=True):
-    """What is decided of a mail before it is written."""
+    """What is decided of a mail before it is written.
+
+    `thread` is the recipient, or what tells apart those mails that all go to our own desk because nobody else is known.
+    """
 
     case: str
     audience: Audience
     recipient: str
+    thread: str
     now_us: int
     sequence: int
     report: Headers

@@ -141,6 +141,14 @@ def test_without_a_contact_the_mail_stays_with_us(made, composer):
         assert "NOTE FOR OUR OWN DESK" in body(message)
 
 
+def test_two_unknown_operators_are_two_mails(made, composer):
+    case = made.incident()
+    one = composer.compose_operator(*made.operator_view(case), Contact(None, "unknown", "none", "203.0.113.0/24"), made.NOW)
+    two = composer.compose_operator(*made.operator_view(case, made.OPERATOR_B), Contact(None, "unknown", "none", "192.0.2.0/24"), made.NOW)
+    assert one.dedup != two.dedup
+    assert one.message_id != two.message_id
+
+
 @pytest.mark.parametrize("hostile", ["a@b.example, c@d.example", "a@b.example\r\nBcc: c@d.example", "A <a@b.example>", "ä@b.example", ""])
 def test_a_hostile_contact_is_refused(made, composer, hostile):
     if not hostile:
@@ -212,3 +220,12 @@ def test_every_kind_in_every_language(made, language, kind):
             assert max(map(len, text.split("\n"))) <= 78
             assert "\n\n\n" not in text
             assert len(subject(message)) < 120
+
+
+def test_the_documentation_shows_the_golden_mails(root):
+    page = (root / "docs" / "mails.md").read_text()
+    for name in ("operator-login", "customer-login"):
+        parsed = message_from_bytes((GOLDEN / f"{name}.eml").read_bytes())
+        part = parsed.get_payload(0) if parsed.is_multipart() else parsed
+        text = part.get_payload(decode=True).decode().replace("\r\n", "\n").strip()
+        assert text in page, f"docs/mails.md shows an older {name}"
