@@ -3,7 +3,7 @@
 from abusewatch.outbox.delivery import Delivery, Entry, Outbox, Transport, Turn
 from abusewatch.outbox.maildir import Maildir
 from abusewatch.outbox.smtp import SmtpSettings, SmtpTransport
-from abusewatch.outbox.states import STATES, Outcome, Settlement, move, settle
+from abusewatch.outbox.states import STATES, Outcome, Settlement, desk_move, move, settle
 
 __all__ = [
     "STATES",
@@ -17,6 +17,7 @@ __all__ = [
     "SmtpTransport",
     "Transport",
     "Turn",
+    "desk_move",
     "move",
     "settle",
 ]

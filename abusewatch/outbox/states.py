@@ -76,6 +76,19 @@ def move(state: str, event: Event) -> State:
     return found.next
 
 
+def desk_move(state: str, event: str, *, erased: bool = False) -> State:
+    """Look up what the desk may do: a person does not accept or lease mail. OutboxError as for `move`.
+
+    A mail whose text was `erased` cannot be sent again.
+    """
+    found = _TABLE.get((state, event))
+    if found is None or found.by != "desk":
+        raise OutboxError(f"a message that is {state} has no event {event}")
+    if erased and found.next == "queued":
+        raise OutboxError("the text of this message was erased when its time was over")
+    return found.next
+
+
 def backoff_secs(attempts: int) -> int:
     """Wait after the n-th try (from 1): 300 s, doubling, at most 4000 s."""
     return min(BACKOFF_FIRST_SECS << min(max(attempts, 1) - 1, 10), BACKOFF_LAST_SECS)

@@ -11,7 +11,7 @@ from abusewatch.incidents import Change, step
 from abusewatch.incidents.lifecycle import LifecycleError
 from abusewatch.model.incident import Incident
 from abusewatch.model.message import Message
-from abusewatch.outbox import Entry, Settlement, move
+from abusewatch.outbox import Entry, Settlement, desk_move
 from abusewatch.outbox.states import BACKOFF_LAST_SECS, SECOND_US, STATES
 from abusewatch.storage.merge import merged
 
@@ -176,7 +176,7 @@ class MemoryStore:
             found = self._outbox.get(ident)
             if found is None:
                 return None
-            state = move(found.state, event)  # type: ignore[arg-type]  # a word from outside; the table refuses unknown ones
+            state = desk_move(found.state, event, erased=not found.message.raw)
             self._outbox[ident] = replace(found, state=state, next_us=now_us)
             return self._outbox[ident]
 

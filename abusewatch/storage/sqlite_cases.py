@@ -4,20 +4,15 @@ import sqlite3
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-import msgspec
 from msgspec.structs import replace
 
 from abusewatch.evidence import without_evidence
 from abusewatch.incidents import Change, step
-from abusewatch.model.finding import Detection
 from abusewatch.model.incident import Incident
+from abusewatch.storage.codec import decode_detection, decode_incident, encode
 from abusewatch.storage.database import Database
 from abusewatch.storage.limits import Limits
 from abusewatch.storage.merge import merged
-
-_encode = msgspec.msgpack.Encoder().encode
-_incident = msgspec.msgpack.Decoder(Incident).decode
-_detection = msgspec.msgpack.Decoder(Detection).decode
 
 
 class SqliteCases:
@@ -67,7 +62,7 @@ class SqliteCases:
             if row is None:
                 return None
             evidence = db.execute("SELECT body FROM evidence WHERE incident = ? ORDER BY rowid", (ident,)).fetchall()
-        return replace(_read(row), **({"detections": tuple(_detection(r["body"]) for r in evidence)} if evidence else {}))
+        return replace(_read(row), **({"detections": tuple(decode_detection(r["body"]) for r in evidence)} if evidence else {}))
 
     def save(self, changes: Sequence[Change]) -> None:
         """Write all changes in one transaction."""
@@ -112,7 +107,7 @@ class SqliteCases:
                 incident.state,
                 incident.updated_us,
                 incident.notified_us,
-                _encode(without_evidence(incident)),
+                encode(without_evidence(incident)),
                 ends,
             ),
         )
@@ -120,7 +115,7 @@ class SqliteCases:
     def _write_evidence(self, db: sqlite3.Connection, incident: Incident, known: Incident | None) -> None:
         """Write the findings that are new or have grown; a closed case's evidence begins to run out."""
         old = {d.episode: d for d in known.detections} if known else {}
-        rows = [(incident.id, d.episode, _encode(d)) for d in incident.detections if d.targets and old.get(d.episode) != d]
+        rows = [(incident.id, d.episode, encode(d)) for d in incident.detections if d.targets and old.get(d.episode) != d]
         db.executemany(
             "INSERT INTO evidence (incident, episode, body) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET body = excluded.body", rows
         )
@@ -135,4 +130,4 @@ class SqliteCases:
 
 
 def _read(row: sqlite3.Row) -> Incident:
-    return replace(_incident(row["body"]), state=row["state"], notified_us=row["notified_us"])
+    return replace(decode_incident(row["body"]), state=row["state"], notified_us=row["notified_us"])
