@@ -11,10 +11,18 @@ import structlog
 from prometheus_client.parser import text_string_to_metric_families
 
 from abusewatch import telemetry as subject
+from abusewatch.incidents import lifecycle
+from abusewatch.outbox import states
 from abusewatch.telemetry import Meter, PersonalKeys, Telemetry, configure_log
+from abusewatch.wire.errors import Reason
 
 BASE_UNITS = ("_seconds", "_bytes", "_total", "_info", "_ratio")
-PLAIN_GAUGES = {"abusewatch_queue_length", "abusewatch_ready"}
+PLAIN_GAUGES = {
+    "abusewatch_ready",
+    "abusewatch_datagrams_waiting",
+    "abusewatch_outbox_messages",
+    "abusewatch_incidents_open",
+}
 PERSONAL_LABELS = {
     "offender",
     "target",
@@ -82,7 +90,7 @@ def test_series_exist_before_anything_happens():
 
 def test_every_failure_counter_has_its_attempts(crowded):
     names = {sample.name for family in families(crowded) for sample in family.samples}
-    for failure in ("smtp", "reload", "casework"):
+    for failure in ("smtp", "reload", "casework", "store"):
         assert f"abusewatch_{failure}_failures_total" in names
         assert f"abusewatch_{failure}_attempts_total" in names
 
@@ -155,6 +163,12 @@ def test_one_event_is_one_line_without_control_characters(json_lines):
     assert text.count("\n") == 1
     assert text.isascii()
     assert "\x1b" not in text
+
+
+def test_closed_lists_are_those_of_the_stages():
+    assert set(subject.REJECTS) == {reason.value for reason in Reason}
+    assert set(subject.INCIDENT_STATES) == set(lifecycle.STATES)
+    assert set(subject.MESSAGE_STATES) == set(states.STATES) - {"leased"} | {"blocked"}
 
 
 def test_personal_keys_are_known_in_one_place():

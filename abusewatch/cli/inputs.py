@@ -1,5 +1,6 @@
 """The files of a command, read one after the other as one input: shared templates, shared exporters, summed counts."""
 
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -67,7 +68,7 @@ class Inputs:
 
     def _watched(self, reading: Reading) -> Iterator[FlowBatch]:
         """Show how far a file is read when a person looks on."""
-        if not click.get_text_stream("stderr").isatty():
+        if not sys.stderr.isatty():
             yield from self._guarded(reading.batches())
             return
         columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())

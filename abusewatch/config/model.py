@@ -161,8 +161,9 @@ class Mail(Section):
         default=None, description="Host that takes our mail. Without it mails are files in `maildir`."
     )
     port: int = Field(default=25, ge=1, le=65535, description="Port of the smart host.")
-    starttls: Literal["required", "opportunistic", "never"] = Field(
-        default="required", description="`never` is for a smart host on this machine."
+    tls: Literal["required", "implicit", "none"] = Field(
+        default="required",
+        description="`required`: STARTTLS, certificate verified; `implicit`: from the start; `none`: a host on this machine.",
     )
     username: str | None = Field(default=None, description="Name to log in with at the smart host.")
     password_file: Place | None = Field(

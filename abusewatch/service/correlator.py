@@ -1,0 +1,76 @@
+"""Where findings become incidents that are safe on disk: the boundary between what may be dropped and what may not."""
+
+import sqlite3
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import structlog
+
+from abusewatch.incidents import IncidentStore, correlate
+from abusewatch.model.finding import Detection
+from abusewatch.storage import StorageError
+from abusewatch.telemetry import Telemetry
+
+REMEMBERED = 65_536
+"""Episodes known by name, to count each finding once; as many as the engine itself keeps open."""
+
+
+class Correlator:
+    """The sink of the pipeline. While the store fails, findings wait here, newest version each, and are saved with the next."""
+
+    def __init__(self, store: IncidentStore, telemetry: Telemetry) -> None:
+        """Take the store and the counters."""
+        self.failing = ""
+        self._store = store
+        self._telemetry = telemetry
+        self._waiting: dict[str, Detection] = {}
+        self._known: OrderedDict[str, None] = OrderedDict()
+        self._log = structlog.get_logger()
+
+    def __call__(self, detections: Sequence[Detection]) -> None:
+        """Take what the engine found in one pane; called by the worker thread, returns when it is durable or waits here."""
+        for detection in detections:
+            self._waiting[detection.episode] = detection
+            self._count(detection)
+        if self._waiting:
+            self._save()
+
+    def _save(self) -> None:
+        self._telemetry.store_attempts.inc()
+        now_us = time.time_ns() // 1000
+        try:
+            changes = correlate(self._store.open_incidents(), self._waiting.values(), now_us, self._store.next_id)
+            self._store.save(changes)
+        except (sqlite3.Error, StorageError, OSError) as error:  # a full disk must not stop detection
+            self._telemetry.store_failures.inc()
+            if not self.failing:
+                self._log.error("incidents cannot be saved", error=str(error), waiting=len(self._waiting))
+            self.failing = f"incidents cannot be saved: {error}"
+            return
+        self.failing = ""
+        self._waiting.clear()
+        for incident, before in changes:
+            if incident.state != before:
+                self._telemetry.incidents.labels(incident.kind, incident.state).inc()
+                self._log.info(
+                    "incident opened" if before is None else "incident changed",
+                    incident=incident.id,
+                    kind=incident.kind,
+                    state=incident.state,
+                    severity=incident.severity,
+                    customer=incident.customer,
+                )
+
+    def _count(self, detection: Detection) -> None:
+        if detection.episode in self._known:
+            return
+        self._known[detection.episode] = None
+        if len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
+        finding = detection.finding
+        self._telemetry.findings.labels(finding.rule, detection.status).inc()
+        self._log.info(
+            "finding", rule=finding.rule, kind=finding.kind, severity=finding.severity, offender=finding.offender,
+            customer=finding.customer, targets=finding.targets, basis=finding.basis, status=detection.status,
+        )  # fmt: skip

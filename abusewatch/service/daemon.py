@@ -1,0 +1,297 @@
+"""The composition root: what a setup names becomes objects, started in order, stopped in reverse, swapped as a whole."""
+
+import asyncio
+import os
+import secrets
+import signal
+import socket
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+import abusewatch
+from abusewatch import retention
+from abusewatch.casework import Casework
+from abusewatch.config.assemble import Setup, SetupError, assemble
+from abusewatch.config.load import Credentials
+from abusewatch.config.model import Config, Source, endpoint
+from abusewatch.contacts import TableResolver
+from abusewatch.inventory import Inventory
+from abusewatch.outbox import Delivery, Maildir, SmtpSettings, SmtpTransport, Transport
+from abusewatch.pipeline import Pipeline
+from abusewatch.reports.compose import Composer
+from abusewatch.reports.settings import ReportSettings
+from abusewatch.service.control import Control, control_path
+from abusewatch.service.correlator import Correlator
+from abusewatch.service.desk import Desk, now_us
+from abusewatch.service.endpoint import Endpoint
+from abusewatch.service.intake import Feed, Intake
+from abusewatch.service.notify import notify, watchdog_secs
+from abusewatch.sources.activation import inherited_sockets
+from abusewatch.sources.udp import UdpSettings, UdpSource
+from abusewatch.storage import SqliteStore, lock_state
+from abusewatch.telemetry import Telemetry
+
+GRACE_SECS = 20.0
+"""For what is in the rings when we are asked to stop; the unit allows 30 s in all."""
+STUCK_SECS = 10.0
+"""A worker that has not gone round for this long does not move; systemd is then told nothing and restarts us."""
+FIXED = ("source", "store", "metrics")
+"""Sections that take a restart: sockets and files that are open."""
+
+
+class Daemon:
+    """One running daemon. `ports` and `endpoint_port` are real once it is ready, also where 0 was configured."""
+
+    def __init__(self, setup: Setup, reassemble: Callable[[], Setup] | None = None) -> None:
+        """Take a checked setup and how to get the next one (a reload); nothing is opened yet."""
+        self.setup = setup
+        self.telemetry = Telemetry()
+        self.endpoint_port = 0
+        self.ready = asyncio.Event()
+        self._reassemble = reassemble
+        self._stop = asyncio.Event()
+        self._reload = asyncio.Event()
+        self._log = structlog.get_logger()
+
+    def stop(self) -> None:
+        """Ask for a stop; it is not inflicted."""
+        self._stop.set()
+
+    def reload(self) -> None:
+        """Ask for a reload."""
+        self._reload.set()
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """The UDP ports of the sources, in the order of the configuration."""
+        return tuple(address[1] for feed in self.intake.feeds for address in feed.source.addresses)
+
+    async def run(self) -> None:
+        """Run until stopped. OSError when something cannot be opened, StateLocked when another daemon holds the store."""
+        async with AsyncExitStack() as stack:
+            config = self.setup.config
+            stack.enter_context(lock_state(config.store.path))
+            self.store = SqliteStore(config.store.path / "cases.db", retention.limits())
+            stack.callback(self.store.close)
+            await asyncio.to_thread(self.store.recover, now_us())
+            self.correlator = Correlator(self.store, self.telemetry)
+            self.desk = self._desk(self.setup)
+            self.intake = self._intake(self.setup)
+            control = Control(control_path(config.store.path), {"status": self._status, "reload": self._reload_now})
+            http = Endpoint(*endpoint(config.metrics.listen), self.telemetry, self.problems)
+            for part in (http, control):
+                port = await part.start()
+                stack.push_async_callback(part.stop)
+                self.endpoint_port = port or self.endpoint_port
+            self.intake.start()
+            await self._serve()
+
+    async def _serve(self) -> None:
+        """Hold the tasks; the first that dies ends the service with its name, a stop ends them in order."""
+        self._declare()
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(work(), name=work.__name__)
+                for work in (self.desk.write, self.desk.deliver, self.desk.keep, self._reloading, self._watch)
+            ]
+            self.ready.set()
+            self.telemetry.ready.set(1)
+            notify("READY=1", f"STATUS={self._words()}")
+            self._log.info("ready", sources=len(self.intake.feeds), rules=len(self.setup.rules), mode=self._mode)
+            await self._stop.wait()
+            notify("STOPPING=1", "STATUS=draining")
+            self.telemetry.ready.set(0)
+            for task in tasks:
+                task.cancel()
+        await self._drain()
+
+    async def _drain(self) -> None:
+        """Stop intake, decide what is open, write and hand over what follows from it."""
+        in_time = await asyncio.to_thread(self.intake.stop, GRACE_SECS)
+        if not in_time:
+            self._log.error("intake overran its time to stop", seconds=GRACE_SECS)
+        await self.desk.write_turn()
+        if isinstance(self._transport(self.setup.config), Maildir):
+            await self.desk.deliver_turn()  # a smart host is asked again after the next start; a folder takes no time
+        self._log.info("stopped")
+
+    def problems(self) -> list[str]:
+        """List what is wrong now, for health and status; empty when all is well."""
+        found = [self.correlator.failing, self.desk.failing, self.intake.failed]
+        if not self.ready.is_set() or self._stop.is_set():
+            found.append("starting or stopping")
+        if not self._moving:
+            found.append(f"detection has not moved for {STUCK_SECS:g} s")
+        return [text for text in found if text]
+
+    @property
+    def _moving(self) -> bool:
+        return time.monotonic() - self.intake.beat < STUCK_SECS
+
+    @property
+    def _mode(self) -> str:
+        return self.setup.config.mail.mode
+
+    async def _watch(self) -> None:
+        """Tell systemd that we live, only while the worker that decides really goes round."""
+        period = watchdog_secs()
+        while True:
+            await asyncio.sleep(min(period or 5.0, 5.0))
+            self.telemetry.ready.set(1 if self._moving else 0)
+            if self._moving:
+                notify("WATCHDOG=1", f"STATUS={self._words()}")
+
+    async def _reloading(self) -> None:
+        while True:
+            await self._reload.wait()
+            self._reload.clear()
+            await self._reload_now()
+
+    async def _reload_now(self) -> dict[str, Any]:
+        """Read everything anew; swap all of it, or nothing at any fault."""
+        if self._reassemble is None:
+            return {"error": "this daemon has no configuration to read again"}
+        self.telemetry.reload_attempts.inc()
+        notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        faults: list[str] = []
+        try:
+            setup = await asyncio.to_thread(self._reassemble)
+        except SetupError as error:
+            faults = list(error.faults)
+        else:
+            self._swap(setup)
+        notify("READY=1", f"STATUS={self._words()}")
+        if faults:
+            self.telemetry.reload_failures.inc()
+            self._log.error("reload refused, the old configuration stays", faults=len(faults), first=faults[0])
+        return {"reloaded": not faults, "faults": faults}
+
+    def _swap(self, setup: Setup) -> None:
+        old, self.setup = self.setup, setup
+        waits = [name for name in FIXED if getattr(old.config, name) != getattr(setup.config, name)]
+        desk = self._desk(setup)
+        self.desk.casework, self.desk.delivery = desk.casework, desk.delivery
+        if setup.rules != old.rules or not _same(setup.inventory, old.inventory):
+            self.intake.swap(lambda _: self._pipeline(setup))
+        self._declare()
+        self._log.info(
+            "reloaded", rules=len(setup.rules), customers=len(setup.inventory.customers), needs_restart=waits
+        )
+
+    def _declare(self) -> None:
+        self.telemetry.loaded.set_to_current_time()
+        for rule in self.setup.rules:
+            self.telemetry.declare_rule(rule.id, rule.status)
+
+    def _desk(self, setup: Setup) -> Desk:
+        config, owners = setup.config, setup.inventory
+        settings = ReportSettings(
+            config.network.organisation, config.sender, _key(config.store.path), domain=config.network.domain
+        )
+        casework = Casework(
+            self.store,
+            owners,
+            TableResolver(setup.table, owners.contains),
+            Composer(settings),
+            hold=None if config.mail.mode == "send" else "shadow",
+        )
+        return Desk(self.store, casework, Delivery(self.store, self._transport(config), now_us), self.telemetry)
+
+    @staticmethod
+    def _transport(config: Config) -> Transport:
+        mail = config.mail
+        if mail.smarthost is None:
+            return Maildir(mail.maildir or config.store.path / "maildir")
+        return SmtpTransport(
+            SmtpSettings(mail.smarthost, mail.port, mail.tls, username=mail.username, password=_password(config))
+        )
+
+    def _intake(self, setup: Setup) -> Intake:
+        passed = inherited_sockets()
+        feeds = [
+            Feed(_source(source, passed), source.sampling, number) for number, source in enumerate(setup.config.source)
+        ]
+        return Intake(feeds, self._pipeline(setup), self.telemetry)
+
+    def _pipeline(self, setup: Setup) -> Pipeline:
+        return Pipeline(setup.rules, setup.inventory, self.correlator)
+
+    def _words(self) -> str:
+        wrong = self.problems() if self.ready.is_set() else []
+        sources, rules = len(self.intake.feeds), len(self.setup.rules)
+        return wrong[0] if wrong else f"{sources} source(s), {rules} rules, mail mode {self._mode}"
+
+    async def _status(self) -> dict[str, Any]:
+        """What `abusewatch status` shows; no address and no customer."""
+        store = self.store
+        counts, incidents = await asyncio.to_thread(lambda: (store.counts(), store.open_incidents()))
+        return {
+            "version": abusewatch.__version__,
+            "pid": os.getpid(),
+            "mode": self._mode,
+            "problems": self.problems(),
+            "sources": [_source_status(feed) for feed in self.intake.feeds],
+            "rules": [{"id": rule.id, "status": rule.status} for rule in self.setup.rules],
+            "incidents": len(incidents),
+            "outbox": counts,
+            "metrics_port": self.endpoint_port,
+        }
+
+
+async def serve(path: Path) -> None:
+    """Run the daemon of a configuration until SIGTERM or SIGINT; SIGHUP reloads. SetupError when it has faults."""
+    daemon = Daemon(assemble(path), lambda: assemble(path))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, daemon.stop)
+    loop.add_signal_handler(signal.SIGHUP, daemon.reload)
+    await daemon.run()
+
+
+def _source(source: Source, passed: Mapping[str, tuple[socket.socket, ...]]) -> UdpSource:
+    address, port = endpoint(source.listen)
+    settings = UdpSettings(address, port, allow=source.exporters)
+    return UdpSource(settings, source.name, sockets=passed.get(source.name, ()))
+
+
+def _source_status(feed: Feed) -> dict[str, Any]:
+    counts = feed.source.counts()
+    return {
+        "name": feed.source.name,
+        "listens": [f"{address}:{port}" for address, port in feed.source.addresses],
+        "received": counts.received,
+        "unlisted": counts.unlisted,
+        "records": feed.records,
+        "lost": sum(feed.lost.values()),
+        "dropped": counts.kernel_drops + counts.oversized + counts.exporters_full,
+        "waiting": counts.waiting,
+        "last_received_us": feed.received_us,
+    }
+
+
+def _same(one: Inventory, other: Inventory) -> bool:
+    return (one.customers, one.prefixes, one.ports) == (other.customers, other.prefixes, other.ports)
+
+
+def _password(config: Config) -> str | None:
+    """Read the password from its own file, or from what systemd handed over."""
+    if config.mail.password_file:
+        return config.mail.password_file.read_text("utf-8").strip()
+    secret = Credentials().smtp_password
+    return secret.get_secret_value() if secret else None
+
+
+def _key(folder: Path) -> bytes:
+    """Read the key of Message-IDs, made at the first start: the same mail must keep its name over restarts."""
+    path = folder / "message-id.key"
+    if not path.exists():
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(32))
+            os.fsync(descriptor)
+    return path.read_bytes()

@@ -1,0 +1,142 @@
+"""The case side of the daemon: casework, delivery and keeping times, each a task that goes round and survives its own faults."""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from abusewatch import retention
+from abusewatch.casework import Casework
+from abusewatch.incidents import expire
+from abusewatch.outbox import Delivery
+from abusewatch.outbox.delivery import BATCH
+from abusewatch.storage import SqliteStore, StorageError
+from abusewatch.telemetry import MESSAGE_STATES, Telemetry
+
+CASEWORK_SECS = 1.0
+DELIVERY_SECS = 2.0
+KEEPING_SECS = 60.0
+PURGE_EVERY = 60
+"""Turns of keeping between two purges: an hour."""
+JUMP_US = 60_000_000
+"""A step of the wall clock against the monotonic one that is a jump (threats.md T23)."""
+PAUSE_SECS = 300.0
+"""After a jump no mail leaves for this long: budgets and waiting times were reckoned by a clock that was wrong."""
+
+
+def now_us() -> int:
+    """Read the wall clock."""
+    return time.time_ns() // 1000
+
+
+class Desk:
+    """Everything right of the incident. `casework` may be replaced between two turns (a reload)."""
+
+    def __init__(self, store: SqliteStore, casework: Casework, delivery: Delivery, telemetry: Telemetry) -> None:
+        """Take the parts; nothing happens before the tasks run."""
+        self.casework = casework
+        self.delivery = delivery
+        self.failing = ""
+        self._store = store
+        self._telemetry = telemetry
+        self._paused_until = 0.0
+        self._turns = 0
+        self._clock = now_us() - time.monotonic_ns() // 1000
+        self._log = structlog.get_logger()
+
+    async def write(self) -> None:
+        """Work off the incidents that are due, until cancelled."""
+        await self._every(CASEWORK_SECS, "casework", self.write_turn)
+
+    async def deliver(self) -> None:
+        """Hand over mail that is due, until cancelled."""
+        await self._every(DELIVERY_SECS, "delivery", self.deliver_turn)
+
+    async def keep(self) -> None:
+        """Move incidents whose time is over, delete what has run out, watch the clock, until cancelled."""
+        await self._every(KEEPING_SECS, "casework", self.keep_turn)
+
+    async def write_turn(self) -> None:
+        """Look at every incident that changed."""
+        self._telemetry.casework_attempts.inc()
+        while reports := await asyncio.to_thread(self.casework.turn, now_us()):
+            for report in reports:
+                self._telemetry.leak_checks.inc(len(report.messages) + len(report.blocked))
+                self._telemetry.leak_blocks.inc(sum(blocked.reason == "LeakError" for blocked in report.blocked))
+                for blocked in report.blocked:
+                    self._telemetry.messages.labels(blocked.audience, "blocked").inc()
+                    self._log.error(
+                        "message blocked", incident=report.incident.id, audience=blocked.audience, reason=blocked.reason
+                    )
+                for message in report.messages:
+                    self._log.info("message written", incident=message.incident, audience=message.audience)
+        self._gauge(await asyncio.to_thread(self._store.counts))
+
+    async def deliver_turn(self) -> None:
+        """Deliver until nothing is due; nothing for a while after the clock has jumped."""
+        self._watch_clock()
+        while time.monotonic() >= self._paused_until:
+            turn = await self.delivery.turn()
+            for entry, settlement in turn.outcomes:
+                message = entry.message
+                self._telemetry.smtp_attempts.inc()
+                self._telemetry.messages.labels(message.audience, settlement.state).inc()
+                if settlement.state != "sent":
+                    self._telemetry.smtp_failures.labels(_class(settlement.reason)).inc()
+                self._log.info(
+                    "message " + settlement.state, incident=message.incident, audience=message.audience,
+                    recipient=message.recipient, reason=settlement.reason,
+                )  # fmt: skip
+            if len(turn.outcomes) < BATCH:
+                return
+
+    async def keep_turn(self) -> None:
+        """Let time pass over the cases."""
+        changes = expire(await asyncio.to_thread(self._store.open_incidents), now_us())
+        if changes:
+            await asyncio.to_thread(self._store.save, changes)
+            for incident, _ in changes:
+                self._telemetry.incidents.labels(incident.kind, incident.state).inc()
+        if self._turns % PURGE_EVERY == 0:
+            purged = await asyncio.to_thread(retention.purge, self._store, now_us())
+            if any(purged.values()):
+                self._log.info("purged", **purged)
+        self._turns += 1
+
+    async def _every(self, seconds: float, stage: str, turn: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await turn()
+                self.failing = ""
+            except (sqlite3.Error, StorageError, OSError) as error:  # a full disk: nothing is marked, all is done again
+                self._failed(stage, f"{stage}: {error}")
+            except Exception as error:  # noqa: BLE001  # a fault of ours: the task survives, the turn is repeated
+                self._telemetry.bugs.labels(stage).inc()
+                self._failed(stage, f"{stage}: {type(error).__name__}")
+            await asyncio.sleep(seconds)
+
+    def _failed(self, stage: str, words: str) -> None:
+        self._telemetry.casework_failures.inc()
+        if words != self.failing:
+            self._log.error("turn failed", stage=stage, exc_info=True)
+        self.failing = words
+
+    def _gauge(self, counts: dict[str, int]) -> None:
+        for state in MESSAGE_STATES[:-1]:
+            self._telemetry.outbox.labels(state).set(counts.get(state, 0))
+        self._telemetry.incidents_open.set(len(self._store.open_incidents()))
+
+    def _watch_clock(self) -> None:
+        clock = now_us() - time.monotonic_ns() // 1000
+        if abs(clock - self._clock) > JUMP_US:
+            self._telemetry.clock_jumps.inc()
+            self._paused_until = time.monotonic() + PAUSE_SECS
+            self._log.error("wall clock jumped, mail pauses", seconds=(clock - self._clock) // 1_000_000)
+        self._clock = clock
+
+
+def _class(reason: str) -> str:
+    """Reduce a server's answer to its class, for a label."""
+    return f"{reason[0]}xx" if reason[:3].isdecimal() and reason[0] in "45" else "none"

@@ -1,0 +1,215 @@
+"""The flow side of the daemon: one worker thread takes datagrams from every source, decodes them and feeds the pipeline."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+import structlog
+from prometheus_client import Counter
+
+from abusewatch.model.flow import FlowBatch
+from abusewatch.pipeline import Pipeline
+from abusewatch.sources.udp import Taken, UdpCounts, UdpSource
+from abusewatch.telemetry import Meter, Telemetry
+from abusewatch.wire.datagrams import FlowDecoder
+from abusewatch.wire.errors import REJECTIONS
+
+DATAGRAMS = 2048
+"""Taken at a time: the decoder's cost a record falls up to about here, and a stop never waits long."""
+WAIT_SECS = 0.1
+IDLE_US = 1_000_000
+"""Silence after which event time goes on by the clock, so that the last pane before a pause is judged too."""
+SOURCE_BITS = 20
+"""Exporters are numbered by each source from 1; the source's own number stands above these bits."""
+LOG_EVERY_SECS = 10.0
+COUNT_SECS = 1.0
+
+
+@dataclass(slots=True)
+class Feed:
+    """A source with the decoder that remembers its exporters. `sampling` is used for records that do not tell their rate."""
+
+    source: UdpSource
+    sampling: int
+    number: int
+    decoder: FlowDecoder = field(default_factory=FlowDecoder)
+    decoded: int = 0
+    records: int = 0
+    received_us: int = 0
+    lost: dict[tuple[int, int, int], int] = field(default_factory=dict)
+    meters: dict[str, Meter] = field(default_factory=dict)
+
+    def completed(self, batch: FlowBatch) -> FlowBatch:
+        """Fill in what the configuration knows better: the sampling rate, and which source an exporter belongs to."""
+        if self.sampling:
+            unknown = batch.sampling_rate == 0
+            if unknown.any():
+                rate = np.where(unknown, np.uint32(self.sampling), batch.sampling_rate)
+                batch = batch.with_columns(sampling_rate=rate)
+        if self.number:
+            batch = batch.with_columns(exporter=batch.exporter + np.uint32(self.number << SOURCE_BITS))
+        return batch
+
+    def newly_lost(self) -> int:
+        """Count what went missing since the last call, domain by domain: one may be forgotten, and begin anew."""
+        before, self.lost = self.lost, {(a.exporter, a.version, a.domain): a.lost for a in self.decoder.accounts}
+        return sum(max(lost - before.get(key, 0), 0) for key, lost in self.lost.items())
+
+
+class Intake:
+    """Owns the pipeline while it runs. `beat` is the monotonic time at which the worker last went round."""
+
+    def __init__(self, feeds: Sequence[Feed], pipeline: Pipeline, telemetry: Telemetry) -> None:
+        """Take the parts; nothing is opened before `start`."""
+        self.feeds = tuple(feeds)
+        self.beat = time.monotonic()
+        self.newest_us = 0
+        self._pipeline = pipeline
+        self._telemetry = telemetry
+        self._next: Callable[[Pipeline], Pipeline] | None = None
+        self._stopping = threading.Event()
+        self._moved = time.monotonic()
+        self._logged = self._counted = 0.0
+        self._meters: dict[str, Meter] = {}
+        self._thread = threading.Thread(target=self._run, name="detect", daemon=True)
+        self._log = structlog.get_logger()
+
+    def start(self) -> None:
+        """Open all sources and begin. OSError when one cannot be opened; those before it are closed again."""
+        opened: list[UdpSource] = []
+        try:
+            for feed in self.feeds:
+                self._telemetry.declare_source(feed.source.name)
+                feed.source.start()
+                opened.append(feed.source)
+        except OSError:
+            for source in opened:
+                source.stop()
+            raise
+        self._thread.start()
+
+    def stop(self, grace_secs: float) -> bool:
+        """Close the sources, work off what they hold, decide what is open; False when that took longer than allowed."""
+        for feed in self.feeds:
+            feed.source.stop()
+        self._stopping.set()
+        self._thread.join(grace_secs)
+        return not self._thread.is_alive()
+
+    def swap(self, change: Callable[[Pipeline], Pipeline]) -> None:
+        """Have the worker put another pipeline in the place of its own, between two batches."""
+        self._next = change
+
+    @property
+    def failed(self) -> str:
+        """Name the source that broke, and why; empty when all is well."""
+        return next((f"{f.source.name}: {f.source.failure}" for f in self.feeds if f.source.failure), "")
+
+    def _count(self) -> None:
+        """Bring the metrics up to what the parts have counted; by the worker, since the parts are its own."""
+        telemetry, pipeline = self._telemetry, self._pipeline
+        self._counted = time.monotonic()
+        telemetry.watermark.set(self.newest_us / 1e6)
+        totals = {
+            "late": (telemetry.late, pipeline.panes.late_rows),
+            "panes": (telemetry.shed.labels("panes"), pipeline.panes.split_panes),
+            "conversations": (telemetry.shed.labels("conversations"), pipeline.conversations.shed),
+            "episodes": (telemetry.shed.labels("episodes"), pipeline.engine.episodes.shed),
+        }
+        for key, (counter, total) in totals.items():
+            self._meters.setdefault(key, Meter(counter)).advance(total)
+        for feed in self.feeds:
+            name, counts = feed.source.name, feed.source.counts()
+            datagrams = telemetry.datagrams
+            _advance(feed, datagrams.labels(name, "unlisted"), "unlisted", counts.unlisted)
+            _advance(feed, datagrams.labels(name, "decoded"), "decoded", feed.decoded)
+            _advance(feed, telemetry.records.labels(name), "records", feed.records)
+            telemetry.lost.labels(name).inc(feed.newly_lost())
+            for reason, total in _drops(counts).items():
+                _advance(feed, telemetry.dropped.labels(reason), reason, total)
+            telemetry.waiting.labels(name).set(counts.waiting)
+            if feed.received_us:
+                telemetry.received.labels(name).set(feed.received_us / 1e6)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            moved = [feed for feed in self.feeds if self._take(feed)]
+            if not moved:
+                self._rest()
+            self._change()
+            self.beat = time.monotonic()
+            if self.beat - self._counted > COUNT_SECS:
+                self._count()
+        while any(self._take(feed) for feed in self.feeds):
+            self.beat = time.monotonic()
+        self._guarded("detect", self._pipeline.flush)
+        self._count()
+
+    def _rest(self) -> None:
+        if self.feeds:
+            self.feeds[0].source.wait(WAIT_SECS)
+        else:
+            self._stopping.wait(WAIT_SECS)
+        silent_us = int((time.monotonic() - self._moved) * 1e6)
+        if self.newest_us and silent_us > IDLE_US:
+            self._guarded("detect", partial(self._pipeline.advance, self.newest_us + silent_us))
+
+    def _take(self, feed: Feed) -> bool:
+        taken = feed.source.take(DATAGRAMS)
+        if taken is None:
+            return False
+        feed.received_us = taken.received_us
+        self._guarded("decode", partial(self._decode, feed, taken))
+        feed.source.release(len(taken))
+        self._moved = time.monotonic()
+        return True
+
+    def _decode(self, feed: Feed, taken: Taken) -> None:
+        decoded = feed.decoder.decode(taken.ring, taken.lengths, taken.exporter, taken.received_us)
+        feed.decoded += decoded.datagrams
+        feed.records += decoded.records
+        for reason, count in decoded.counts.items():
+            self._telemetry.rejected.labels(reason.value).inc(count)
+        refused = sum(count for reason, count in decoded.counts.items() if reason in REJECTIONS)
+        if refused:
+            self._telemetry.datagrams.labels(feed.source.name, "rejected").inc(refused)
+        for batch in decoded.batches:
+            if len(batch):
+                self.newest_us = max(self.newest_us, int(batch.end_us.max()))
+                self._guarded("detect", partial(self._feed, feed, batch))
+
+    def _feed(self, feed: Feed, batch: FlowBatch) -> None:
+        self._pipeline.feed(feed.completed(batch), self._exporter_name)
+
+    def _exporter_name(self, number: int) -> str:
+        feed = self.feeds[number >> SOURCE_BITS]
+        return feed.source.exporters.text(number & ((1 << SOURCE_BITS) - 1))
+
+    def _change(self) -> None:
+        if self._next is not None:
+            change, self._next = self._next, None
+            self._guarded("detect", self._pipeline.flush)
+            self._pipeline = change(self._pipeline)
+
+    def _guarded(self, stage: str, step: Callable[[], None]) -> None:
+        """Run one step; what is wrong in this program costs one batch, is counted, and stops neither thread nor daemon."""
+        try:
+            step()
+        except Exception as error:  # noqa: BLE001  # the edge of the flow side: thread and daemon survive it
+            self._telemetry.bugs.labels(stage).inc()
+            if time.monotonic() - self._logged > LOG_EVERY_SECS:
+                self._logged = time.monotonic()
+                self._log.error("batch given up", stage=stage, error=type(error).__name__, exc_info=True)
+
+
+def _advance(feed: Feed, counter: Counter, name: str, total: int) -> None:
+    if name not in feed.meters:
+        feed.meters[name] = Meter(counter)
+    feed.meters[name].advance(total)
+
+
+def _drops(counts: UdpCounts) -> dict[str, int]:
+    return {"kernel": counts.kernel_drops, "oversized": counts.oversized, "exporters_full": counts.exporters_full}
