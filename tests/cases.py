@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import SMTP
 
@@ -110,6 +111,13 @@ class PlainComposer:
 def addresses_in(text: str) -> set[str]:
     """Every address that one of the strategies below makes and that stands in a text, whole."""
     return set(re.findall(r"(?<![\d.a-f/])(?:\d{1,3}(?:\.\d{1,3}){3}|2[0-9a-f]{3}:[0-9a-f:]+)(?![\d.:a-f/])", text))
+
+
+def text_of(raw: bytes) -> str:
+    """All a reader of a mail can read: headers and every part, decoded."""
+    mail = message_from_bytes(raw)
+    parts = [part.get_payload(decode=True) or b"" for part in mail.walk()]
+    return "\n".join([*map(str, mail.items()), *(part.decode() for part in parts)])
 
 
 octet = st.integers(1, 254)

@@ -1,0 +1,212 @@
+"""From an incident to mail: each side told once, of its own, and nothing lost on the way."""
+
+import ipaddress
+
+import pytest
+from hypothesis import given, settings
+
+from abusewatch.casework import Casework
+from abusewatch.contacts import OperatorTable, TableResolver
+from abusewatch.contacts.table import Entry
+from abusewatch.incidents import Change, correlate, everyone
+from abusewatch.reports.compose import Composer
+from abusewatch.reports.settings import ReportSettings
+from abusewatch.retention import limits
+from abusewatch.storage import MemoryStore, SqliteStore
+from tests.cases import (
+    SECOND,
+    T0,
+    Owners,
+    PlainComposer,
+    addresses_in,
+    detection,
+    incident,
+    incidents,
+    own,
+    target,
+    text_of,
+)
+
+LINES = [("66.1.0.0/16", "A", "abuse@a.example"), ("9.9.9.0/24", "B", "abuse@b.example"), ("2a00:1::/32", "A six", "abuse@a.example")]
+RESOLVER = TableResolver(OperatorTable(Entry(ipaddress.ip_network(p), name, mail) for p, name, mail in LINES), own)
+MIXED = ["66.1.2.3", "66.1.2.4", "9.9.9.9", "2a00:1::5", "8.8.8.8"]
+
+
+def casework(store, composer=None, owners=None, **options):
+    return Casework(store, owners or Owners(), RESOLVER, composer or PlainComposer(), **{"hold": None} | options)
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = SqliteStore(tmp_path / "abusewatch.db", limits())
+    yield made
+    made.close()
+
+
+def saved(store, *some, now_us=T0):
+    store.save(correlate(store.open_incidents(), some, now_us, store.next_id))
+
+
+def recipients(store):
+    return sorted((e.message.audience, e.message.recipient) for e in store.messages())
+
+
+BOTH = [("customer", "security@customer.example"), ("operator", "abuse@a.example"), ("operator", "abuse@b.example")]
+
+
+def test_both_sides_are_told_once(store):
+    saved(store, detection(MIXED))
+    work = casework(store)
+    (report,) = work.turn(T0 + 1)
+    assert (report.enqueued, report.blocked) == (3, ())
+    assert recipients(store) == BOTH
+    assert work.turn(T0 + 2) == []
+    one = store.incident("AW-2026-000001")
+    assert (one.state, one.notified_us) == ("active", T0 + 1)
+
+
+def test_running_again_after_a_crash_before_the_mark_enqueues_nothing_twice(store):
+    saved(store, detection(MIXED))
+    casework(store).turn(T0 + 1)
+    with store.database.transaction() as db:
+        db.execute("UPDATE incident SET examined = 0")
+    (report,) = casework(store).turn(T0 + 2)
+    assert (report.enqueued, report.messages) == (0, ())
+    assert recipients(store) == BOTH
+
+
+def test_an_operator_attacked_later_is_told_later_and_the_others_not_again(store):
+    saved(store, detection(["66.1.2.3"]))
+    casework(store).turn(T0 + 1)
+    saved(store, detection(["66.1.2.3", "9.9.9.9"], last_us=T0 + 900 * SECOND))
+    (report,) = casework(store).turn(T0 + 2)
+    assert [m.recipient for m in report.messages] == ["abuse@b.example"]
+    assert recipients(store) == BOTH
+
+
+def test_shadow_mode_composes_and_holds(store):
+    saved(store, detection(MIXED))
+    casework(store, hold="shadow").turn(T0 + 1)
+    assert {e.state for e in store.messages()} == {"held"}
+    assert store.lease(T0 + 10, 99, SECOND) == []
+    assert store.incident("AW-2026-000001").notified_us is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "audiences"),
+    [
+        ({"basis": "syn_only"}, {"customer"}), ({"basis": "one_way"}, {"customer"}), ({"basis": "unknown"}, {"customer"}), ({"basis": "anchored"}, {"customer", "operator"}),
+        ({"kind": "beacon"}, set()), ({"kind": "amplification_trigger"}, {"customer"}), ({"status": "observe"}, set()), ({"status": "sandbox"}, set()),
+        ({"customer": None}, {"operator"}),
+    ],
+)  # fmt: skip
+def test_policy_decides_who_is_mailed(store, changes, audiences):
+    saved(store, detection(MIXED, **changes))
+    casework(store).turn(T0 + 1)
+    assert {e.message.audience for e in store.messages()} == audiences
+    assert store.due(9) == []
+
+
+def test_a_customer_who_did_not_own_it_then_is_not_told(store):
+    saved(store, detection(MIXED, customer="C-9"))
+    casework(store).turn(T0 + 1)
+    assert {e.message.audience for e in store.messages()} == {"operator"}
+
+
+def test_each_contact_of_a_customer_gets_his_own_mail(store):
+    saved(store, detection(["8.8.8.8"]))
+    casework(store, owners=Owners(["a@customer.example", "b@customer.example", "a@customer.example"])).turn(T0)
+    assert recipients(store) == [("customer", "a@customer.example"), ("customer", "b@customer.example")]
+
+
+class Faulty(PlainComposer):
+    def compose_operator(self, incident, view, contact, now_us):
+        if contact.email == "abuse@a.example":
+            raise ArithmeticError("66.1.2.3 stands in the text of a fault")
+        return super().compose_operator(incident, view, contact, now_us)
+
+
+def test_one_mail_that_cannot_be_written_stops_no_other_and_is_not_forgotten(store):
+    saved(store, detection(MIXED))
+    (report,) = casework(store, Faulty()).turn(T0 + 1)
+    assert recipients(store) == [BOTH[0], BOTH[2]]
+    assert store.blocked() == [("AW-2026-000001", "operator", "abuse@a.example", "ArithmeticError")]
+    assert report.blocked == (("operator", "abuse@a.example", "ArithmeticError"),)
+    assert casework(store, Faulty()).turn(T0 + 2) == []  # poison does not spin
+
+
+class LostError(Exception):
+    pass
+
+
+def test_killed_before_the_commit_nothing_is_lost(store, monkeypatch):
+    saved(store, detection(MIXED))
+    work = casework(store)
+    monkeypatch.setattr(store, "_mark_told", lambda *_: (_ for _ in ()).throw(LostError))
+    with pytest.raises(LostError):
+        work.turn(T0 + 1)
+    assert store.messages() == []
+    monkeypatch.undo()
+    work.turn(T0 + 2)
+    assert recipients(store) == BOTH
+
+
+def test_a_replay_shows_what_would_go_to_whom_policy_ignored():
+    store = MemoryStore()
+    saved(store, detection(MIXED, basis="syn_only", status="observe"))
+    work = casework(store, policy=everyone, unresolved=True)
+    (report,) = work.turn(T0)
+    assert sorted((m.audience, m.recipient) for m in report.messages) == [*BOTH, ("operator", "desk@provider.example")]
+
+
+@settings(max_examples=60, deadline=None)
+@given(incidents())
+def test_no_mail_names_an_address_outside_its_audience(one):
+    store = MemoryStore()
+    store.save([Change(one, None)])
+    messages, blocked = casework(store, policy=everyone, unresolved=True).messages(one, T0)
+    attacked = RESOLVER.resolve([t.address for d in one.detections for t in d.targets])
+    theirs = {}
+    for contact, some in attacked.items():
+        theirs.setdefault(contact.email or "desk@provider.example", set()).update(some)
+    assert blocked == ()
+    for message in messages:
+        foreign = {a for a in addresses_in(text_of(message.raw)) if not own(a)}
+        assert foreign <= (theirs[message.recipient] if message.audience == "operator" else set())
+
+
+SETTINGS = ReportSettings("Provider", "abuse@provider.example", b"0123456789abcdef0123456789abcdef")
+
+
+def test_a_scan_of_400_networks_with_the_real_composer(store):
+    lines = [Entry(ipaddress.ip_network(f"66.{n // 100}.{n % 100}.0/24"), f"Op {n}", f"abuse@op{n}.example") for n in range(400)]
+    targets = [target(f"66.{n // 100}.{n % 100}.{k}") for n in range(400) for k in (1, 2)]
+    saved(store, detection(targets, kind="address_scan"))
+    work = Casework(store, Owners(), TableResolver(OperatorTable(lines), own), Composer(SETTINGS), hold=None)
+    (report,) = work.turn(T0 + 1)
+    assert (report.enqueued, report.blocked) == (401, ())
+    for message in report.messages:
+        foreign = {a for a in addresses_in(text_of(message.raw)) if not own(a)}
+        n = int(message.recipient.removeprefix("abuse@op").removesuffix(".example")) if message.audience == "operator" else None
+        assert foreign == ({f"66.{n // 100}.{n % 100}.{k}" for k in (1, 2)} if n is not None else set())
+    assert work.turn(T0 + 2) == []
+    assert len(store.messages(limit=9999)) == 401
+    assert len(store.incidents()) == 1
+
+
+def test_planted_markers_are_in_no_sink(store, tmp_path):
+    """A marker in every text that comes from outside the rule, and a foreign address; neither is in a mail it does not belong to."""
+    planted = detection(MIXED, threshold="CANARY-THRESHOLD")
+    saved(store, planted)
+    Casework(store, Owners(), RESOLVER, Composer(SETTINGS), hold=None).turn(T0 + 1)
+    mails = {e.message.recipient: text_of(e.message.raw) for e in store.messages()}
+    assert set(mails) == {r for _, r in BOTH}
+    assert "9.9.9.9" in mails["abuse@b.example"]
+    assert "9.9.9.9" not in mails["abuse@a.example"] + mails["security@customer.example"]
+    assert "8.8.8.8" not in "".join(mails.values())
+    assert "CANARY" not in "".join(mails.values())
+    store.move_incident("AW-2026-000001", "close", T0 + 9)
+    store.purge(T0 + 10)
+    disk = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    assert b"8.8.8.8" not in disk  # never mailed to anybody, so once the case is closed it is nowhere
+    assert incident().id.encode() in disk
