@@ -6,12 +6,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from abusewatch.model import address
-from abusewatch.wire import elements, headers, netflow5, packet, sflow
+from abusewatch.wire import elements, headers, netflow5, packet, samples, sflow
 from abusewatch.wire.domains import DomainStore, Message
 from abusewatch.wire.elements import Value
 from abusewatch.wire.errors import Reason, WireError
 from abusewatch.wire.headers import HEADER_OCTETS, IPFIX, VERSION_5
-from abusewatch.wire.sets import MAX_RECORDS, DataSet, SetReader
+from abusewatch.wire.sets import DataSet, SetReader
 from abusewatch.wire.templates import read_records
 
 Record = dict[str, Value]
@@ -49,7 +49,7 @@ def _records(found: DataSet) -> Iterator[Record]:
     template, message = found.template, found.message
     shown = [elements.element(enterprise, number) for enterprise, number, _ in template.fields]
     try:
-        for spans in read_records(template, found.data, found.start, found.end, MAX_RECORDS):
+        for spans in read_records(template, found.data, found.start, found.end, found.limit):
             record: Record = {
                 "version": message.version, "exporter": message.exporter, "observation_domain_id": message.domain,
                 "sequence": message.sequence, "export_time": elements.iso(message.export_us),
@@ -91,7 +91,7 @@ def _sflow(data: bytes, exporter: int) -> Iterator[Record]:
     agent = elements.show("4" if len(head.agent) == 4 else "6", head.agent)
     buffer = np.frombuffer(data, np.uint8)
     try:
-        for sample in sflow.read_samples(data, head):
+        for sample in sflow.read_samples(data, head.start, head.samples):
             record: Record = {
                 "version": "sflow5", "exporter": exporter, "agent": agent, "sub_agent": head.sub_agent, "sequence": head.sequence,
                 "sample": sflow.KINDS.get(sample.kind, str(sample.kind)), "sample_sequence": sample.sequence, "source_id": sample.source,
@@ -107,14 +107,13 @@ def _sflow(data: bytes, exporter: int) -> Iterator[Record]:
 
 
 def _sampled(data: bytes, buffer: np.ndarray[tuple[int], np.dtype[np.uint8]], sample: sflow.Sample) -> Record:
-    found = sflow.Sampled()
+    found = samples.Sampled()
     if not found.add(0, 0, data, sample):
         return {}
     if found.told:
         octets, protocol, src_hi, src_lo, dst_hi, dst_lo, ports, flags = found.told[0]
         return _named(octets, (src_hi, src_lo), (dst_hi, dst_lo), ports >> 16, ports & 0xFFFF, protocol, flags)
-    linktype, offset, captured = found.place[0]
-    octets = found.common[0][4]
+    octets, linktype, offset, captured = found.single[0][4:]
     heads = packet.parse(buffer, np.array([offset]), np.array([captured]), linktype, np.array([octets]))
     if not heads.is_ip[0]:
         return {"data_link_frame_size": octets}

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from abusewatch.model.flow import I64, U8, U16, U32, Bool, FlowBatch
-from abusewatch.wire import headers, netflow5, records, sflow
+from abusewatch.wire import headers, netflow5, records, samples, sflow
 from abusewatch.wire.domains import Domain, DomainStore, Message
 from abusewatch.wire.errors import Reason, WireError
 from abusewatch.wire.headers import HEADER_OCTETS, IPFIX, VERSION_5, VERSION_9
 from abusewatch.wire.layout import Layout, pack
+from abusewatch.wire.samples import SampleWalk
 from abusewatch.wire.sampling import RateTable
 from abusewatch.wire.sequence import UNKNOWN
 from abusewatch.wire.sets import MAX_RECORDS, DataSet, SetReader, Walk
@@ -35,7 +36,6 @@ class Found:
     spans: dict[Layout, list[Span]] = field(default_factory=lambda: defaultdict(list))
     single: dict[Layout, list[tuple[int, int, int]]] = field(default_factory=lambda: defaultdict(list))
     packed: dict[Layout, list[tuple[bytes, int, Message]]] = field(default_factory=lambda: defaultdict(list))
-    sampled: sflow.Sampled = field(default_factory=sflow.Sampled)
 
 
 @dataclass(slots=True)
@@ -86,6 +86,7 @@ class Ring:
         self.counts: Counter[Reason] = Counter()
         self.reader = SetReader(store, self.counts)
         self.found = Found()
+        self.samples = SampleWalk(self.octets, self.length, self.records, self.counts)
 
     def decode(self) -> list[FlowBatch]:
         """Read all headers, find all records, gather them by layout."""
@@ -95,7 +96,7 @@ class Ring:
         self._netflow5()
         self._set_based()
         self._sflow()
-        return [*self._gather(), *sflow.flows(self.found.sampled, self.octets, self.exporter, self.received_us, self.counts)]
+        return [*self._gather(), *samples.flows(self.samples.sampled, self.octets, self.exporter, self.received_us, self.counts)]
 
     def _refuse(self, rows: Bool, reason: Reason) -> None:
         refused = int(np.count_nonzero(rows))
@@ -243,7 +244,7 @@ class Ring:
         if template.variable:
             return self._take_variable(row, found)
         fitting = (found.end - found.start) // template.length
-        size = min(fitting, MAX_RECORDS)
+        size = min(fitting, found.limit)
         if fitting > size:
             self.counts[Reason.RECORD_LIMIT] += 1
         if layout is None:
@@ -261,7 +262,7 @@ class Ring:
         template, layout = found.template, found.template.layout
         size = 0
         try:
-            for spans in read_records(template, found.data, found.start, found.end, MAX_RECORDS):
+            for spans in read_records(template, found.data, found.start, found.end, found.limit):
                 size += 1
                 if layout is not None:
                     self.found.packed[layout].append((pack(layout, found.data, spans), row, found.message))
@@ -291,28 +292,17 @@ class Ring:
                 self.found.spans[layout].append((row[mine], start[mine], count[mine]))
 
     def _sflow(self) -> None:
-        for row in np.flatnonzero(self.version == sflow.VERSION).tolist():
-            data = self.octets[row, : self.length[row]].tobytes()
-            try:
-                head = sflow.read_head(data)
-            except WireError as error:
-                self.counts[error.reason] += 1
-                continue
-            self.slot[row] = self.store.domain((int(self.exporter[row]), sflow.VERSION, head.domain)).slot
-            self.sequence[row], self.steps[row] = head.sequence, 1
-            self._samples(row, data, head)
-
-    def _samples(self, row: int, data: bytes, head: sflow.Head) -> None:
-        offset = row * self.octets.shape[1]
-        try:
-            for sample in sflow.read_samples(data, head):
-                self.records[row] += 1
-                if sample.kind in {sflow.COUNTERS, sflow.EXPANDED_COUNTERS}:
-                    self.counts[Reason.COUNTER_SAMPLE] += 1
-                elif not self.found.sampled.add(row, offset, data, sample):
-                    self.counts[Reason.NOT_A_FLOW] += 1
-        except WireError as error:
-            self.counts[error.reason] += 1
+        rows = np.flatnonzero(self.version == sflow.VERSION)
+        if not len(rows):
+            return
+        heads = samples.read_heads(self.octets if len(rows) == len(self.version) else self.octets[rows], self.length[rows])
+        for reason, refused in ((Reason.TRUNCATED, heads.cut), (Reason.BAD_LENGTH, heads.strange)):
+            self.counts[reason] += int(np.count_nonzero(refused))
+        good = ~(heads.cut | heads.strange)
+        rows = rows[good]
+        self._assign(rows, sflow.VERSION, heads.domain[good])
+        self.sequence[rows], self.steps[rows] = heads.sequence[good], 1
+        self.samples.walk(rows, heads.start[good], heads.samples[good])
 
     def _gather(self) -> list[FlowBatch]:
         found = self.found

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from abusewatch.wire.cursor import Cursor
 from abusewatch.wire.domains import Domain, DomainStore, Message, PendingSet
@@ -13,7 +14,9 @@ from abusewatch.wire.templates import Template, read_records, read_templates
 
 MAX_SETS = 1_024
 MAX_RECORDS = 2_000
-"""A record that says who sent to whom has 8 octets or more; 2,000 of them fill any datagram that is not made to cost us time."""
+"""In one datagram. 2,000 records of 32 octets, a small one, fill the largest datagram; many more are made to cost us time."""
+MAX_TEMPLATES = 512
+"""In one datagram. The most seen in the field is some forty."""
 BOOT = (0, 160)
 
 _TOLD = frozenset([
@@ -24,24 +27,33 @@ _TOLD = frozenset([
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """Records of one template in `data` from `start` to `end`; `own` tells a set of this datagram from one that had waited for its template."""
+    """Records of one template in `data` from `start` to `end`, of which `limit` are read at most.
+
+    `own` tells a set of this datagram from one that had waited for its template.
+    """
 
     template: Template
     data: bytes
     start: int
     end: int
     message: Message
+    limit: int = MAX_RECORDS
     own: bool = True
 
 
 @dataclass(slots=True)
 class Walk:
-    """What a datagram held: its data sets, the numbers of templates it changed, and whether every set's template was known."""
+    """What a datagram held: its data sets, the numbers of templates it changed, and whether every set's template was known.
+
+    `records_left` and `templates_left` are what it may still cost.
+    """
 
     sets: list[DataSet] = field(default_factory=list)
     changed: list[int] = field(default_factory=list)
     complete: bool = True
     told: bool = False
+    records_left: int = MAX_RECORDS
+    templates_left: int = MAX_TEMPLATES
 
 
 def chain(version: int, data: bytes) -> list[tuple[int, int, int]]:
@@ -70,6 +82,24 @@ def chain(version: int, data: bytes) -> list[tuple[int, int, int]]:
     return found
 
 
+def _templates(body: bytes, version: int, options: bool) -> tuple[tuple[Template, ...], Reason | None]:  # noqa: FBT001  # cached by position
+    """Read a set of templates up to the first bad one. What came before it stands; where the next one would begin nobody knows."""
+    found: list[Template] = []
+    try:
+        for template in read_templates(Cursor(body), version, options=options):
+            found.append(template)
+            if len(found) > MAX_TEMPLATES:
+                break
+    except WireError:
+        return tuple(found), Reason.BAD_TEMPLATE
+    return tuple(found), None
+
+
+CACHED_OCTETS = 2_048
+_templates_again = lru_cache(maxsize=512)(_templates)
+"""Exporters repeat their templates every minute or even in each datagram; most sets of them were read before, octet for octet."""
+
+
 class SetReader:
     """Reads datagrams of set-based versions into a store of domains; refusals of parts are counted into `counts`."""
 
@@ -93,16 +123,27 @@ class SetReader:
         return walk
 
     def _templates(self, domain: Domain, message: Message, walk: Walk, cursor: Cursor, *, options: bool) -> None:
+        body = cursor.take(cursor.left)
+        templates, fault = (_templates_again if len(body) <= CACHED_OCTETS else _templates)(body, message.version, options)
+        if fault is not None:
+            self._counts[fault] += 1
+        for template in templates:
+            walk.templates_left -= 1
+            if walk.templates_left < 0:
+                self._counts[Reason.TEMPLATE_LIMIT] += 1
+                return
+            self._store_template(domain, message, walk, template)
+
+    def _store_template(self, domain: Domain, message: Message, walk: Walk, template: Template) -> None:
         try:
-            for template in read_templates(cursor, message.version, options=options):
-                old, evicted = self._store.put(domain, template)
-                self._counts[Reason.TEMPLATE_EVICTED] += evicted
-                if old != template:
-                    walk.changed.append(template.number)
-                    self._replay(domain, message, walk, template)
+            old, evicted = self._store.put(domain, template)
         except WireError as error:
-            # What came before the bad template in this set stands; where the next one would begin nobody knows.
-            self._counts[error.reason if error.reason is Reason.TEMPLATE_LIMIT else Reason.BAD_TEMPLATE] += 1
+            self._counts[error.reason] += 1
+            return
+        self._counts[Reason.TEMPLATE_EVICTED] += evicted
+        if old is not template and old != template:
+            walk.changed.append(template.number)
+            self._replay(domain, message, walk, template)
 
     def _replay(self, domain: Domain, message: Message, walk: Walk, template: Template) -> None:
         fresh, stale = self._store.take_pending(domain, template.number, message.export_us)
@@ -114,7 +155,9 @@ class SetReader:
         template = domain.templates.get(number)
         if template is not None:
             domain.templates.move_to_end(number)
-            self._take(domain, walk, DataSet(template, data, start, end, message))
+            limit = min((end - start) // template.length, walk.records_left)
+            walk.records_left -= limit
+            self._take(domain, walk, DataSet(template, data, start, end, message, limit))
             return
         walk.complete = False
         domain.missing += 1
@@ -131,7 +174,7 @@ class SetReader:
     def _learn(self, domain: Domain, options: DataSet) -> None:
         fields = options.template.fields
         try:
-            for spans in read_records(options.template, options.data, options.start, options.end, MAX_RECORDS):
+            for spans in read_records(options.template, options.data, options.start, options.end, options.limit):
                 numbers: Numbers = {}
                 for (enterprise, number, _), (start, length) in zip(fields, spans, strict=True):
                     if (enterprise, number) in _TOLD and 0 < length <= 8:

@@ -1,16 +1,10 @@
 """sFlow version 5 (sflow.org, sflow_version_5.txt): sampled packets and counters of an agent."""
 
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from struct import Struct
 
-import numpy as np
-from numpy.typing import NDArray
-
 from abusewatch.model.address import MAPPED
-from abusewatch.model.flow import I64, U8, U32, FlowBatch, batch_of
-from abusewatch.wire import packet
 from abusewatch.wire.errors import Reason, WireError
 
 VERSION = 105
@@ -21,7 +15,7 @@ FLOW, COUNTERS, EXPANDED_FLOW, EXPANDED_COUNTERS = 1, 2, 3, 4
 RAW_HEADER, SAMPLED_IPV4, SAMPLED_IPV6 = 1, 3, 4
 
 KINDS = {FLOW: "flow", COUNTERS: "counters", EXPANDED_FLOW: "expanded_flow", EXPANDED_COUNTERS: "expanded_counters"}
-LEAST_OCTETS = 28
+LEAST_OCTETS, WIDEST_HEAD = 28, 40
 
 LINKTYPES = {1: 1, 7: 9, 11: 101, 12: 101}
 """header_protocol to LINKTYPE_: Ethernet, PPP, IPv4 and IPv6."""
@@ -30,7 +24,7 @@ _TWO = Struct(">II")
 _HEAD = Struct(">IIII")
 _FLOW = Struct(">8I")
 _EXPANDED = Struct(">11I")
-_RAW = Struct(">IIII")
+RAW = Struct(">IIII")
 _TOLD4 = Struct(">7I")
 _TOLD6 = Struct(">IIQQQQIII")
 
@@ -84,10 +78,9 @@ def read_head(data: bytes) -> Head:
     return Head(data[8 : 8 + size], sub_agent, sequence, uptime_ms, samples, 24 + size)
 
 
-def read_samples(data: bytes, head: Head) -> Iterator[Sample]:
-    """Read the samples of a datagram in order; WireError(BAD_SAMPLE) at the first that does not fit, after the good ones."""
-    position = head.start
-    for _ in range(min(head.samples, MAX_SAMPLES)):
+def read_samples(data: bytes, position: int, count: int) -> Iterator[Sample]:
+    """Read `count` samples from `position` on, in order; WireError(BAD_SAMPLE or RECORD_LIMIT) at the first that does not fit, after the good ones."""
+    for _ in range(min(count, MAX_SAMPLES)):
         if position + 8 > len(data):
             raise WireError(Reason.BAD_SAMPLE, f"sample at {position} of {len(data)}")
         kind, length = _TWO.unpack_from(data, position)
@@ -95,8 +88,8 @@ def read_samples(data: bytes, head: Head) -> Iterator[Sample]:
         if position > len(data):
             raise WireError(Reason.BAD_SAMPLE, f"sample of {length} octets at {start}")
         yield _sample(data, kind, start, position)
-    if head.samples > MAX_SAMPLES:
-        raise WireError(Reason.RECORD_LIMIT, f"{head.samples} samples")
+    if count > MAX_SAMPLES:
+        raise WireError(Reason.RECORD_LIMIT, f"{count} samples")
 
 
 def _sample(data: bytes, kind: int, start: int, end: int) -> Sample:
@@ -130,32 +123,6 @@ def _records(data: bytes, position: int, end: int, count: int) -> tuple[tuple[in
     return tuple(found)
 
 
-@dataclass(slots=True)
-class Sampled:
-    """Flow samples of a ring, one entry each: message, rate, interfaces, octets of the frame, and where its headers lie or what they say."""
-
-    common: list[tuple[int, int, int, int, int]] = field(default_factory=list)
-    place: list[tuple[int, int, int]] = field(default_factory=list)
-    told: list[tuple[int, int, int, int, int, int, int, int]] = field(default_factory=list)
-    told_common: list[tuple[int, int, int, int, int]] = field(default_factory=list)
-
-    def add(self, message: int, offset: int, data: bytes, sample: Sample) -> bool:
-        """Take a flow sample of a datagram that lies at `offset` in the ring; False when it tells nothing of a packet."""
-        for form, start, length in sample.records:
-            if form == RAW_HEADER and length >= _RAW.size:
-                protocol, frame, _, captured = _RAW.unpack_from(data, start)
-                self.common.append((message, sample.rate, sample.input_if, sample.output_if, frame))
-                self.place.append((LINKTYPES.get(protocol, -1), offset + start + 16, min(captured, length - 16)))
-                return True
-        for form, start, length in sample.records:
-            told = read_told(form, data, start, length)
-            if told is not None:
-                self.told_common.append((message, sample.rate, sample.input_if, sample.output_if, told[0]))
-                self.told.append(told)
-                return True
-        return False
-
-
 Told = tuple[int, int, int, int, int, int, int, int]
 """Octets, protocol, source (two halves), destination (two halves), ports in one number, TCP flags."""
 
@@ -169,41 +136,3 @@ def read_told(form: int, data: bytes, start: int, length: int) -> Told | None:
         octets, protocol, src_hi, src_lo, dst_hi, dst_lo, src_port, dst_port, flags = _TOLD6.unpack_from(data, start)
         return octets, protocol & 0xFF, src_hi, src_lo, dst_hi, dst_lo, (src_port & 0xFFFF) << 16 | dst_port & 0xFFFF, flags & 0xFF
     return None
-
-
-def flows(sampled: Sampled, ring: U8, exporter: U32, at_us: int, counts: Counter[Reason]) -> list[FlowBatch]:
-    """Make batches of flow samples: each one packet, at the time its datagram came. `exporter` is by message."""
-    found: list[FlowBatch] = []
-    if sampled.common:
-        message, rate, inside, outside, frame = np.array(sampled.common, np.int64).T
-        linktypes, offset, captured = np.array(sampled.place, np.int64).T
-        for linktype in sorted(set(linktypes.tolist())):
-            rows = np.flatnonzero(linktypes == linktype)
-            heads = packet.parse(ring.reshape(-1), offset[rows], captured[rows], linktype, frame[rows])
-            counts[Reason.NOT_A_FLOW] += int(np.count_nonzero(heads.reason == packet.NOT_IP))
-            kept = np.flatnonzero(heads.is_ip)
-            counts[Reason.BAD_FRAME] += len(rows) - len(kept) - int(np.count_nonzero(heads.reason == packet.NOT_IP))
-            at = rows[kept]
-            found.append(_batch(at_us, exporter, message[at], rate[at], inside[at], outside[at], frame[at], heads.family, {
-                name: getattr(heads, name)[kept] for name in ("src_hi", "src_lo", "dst_hi", "dst_lo", "src_port", "dst_port", "protocol", "flags")
-            }))  # fmt: skip
-    if sampled.told:
-        message, rate, inside, outside, frame = np.array(sampled.told_common, np.int64).T
-        names = ("protocol", "src_hi", "src_lo", "dst_hi", "dst_lo", "ports", "flags")
-        told = dict(zip(names, np.array([t[1:] for t in sampled.told], np.uint64).T, strict=True))
-        ports = told.pop("ports")
-        found.append(_batch(at_us, exporter, message, rate, inside, outside, frame, 0, {
-            **told, "src_port": ports >> np.uint64(16), "dst_port": ports & np.uint64(0xFFFF),
-        }))  # fmt: skip
-    return [batch for batch in found if len(batch)]
-
-
-def _batch(  # noqa: PLR0913, PLR0917  # one argument a column
-    at_us: int, exporter: U32, message: I64, rate: I64, inside: I64, outside: I64, frame: I64, family: int, heads: dict[str, NDArray[np.generic]]
-) -> FlowBatch:
-    count = len(message)
-    at = np.full(count, at_us, np.int64)
-    return batch_of(
-        count, family, start_us=at, end_us=at, **heads, bytes=frame, sampling_rate=np.maximum(rate, 1), input_if=inside, output_if=outside,
-        exporter=exporter[message],
-    )  # fmt: skip

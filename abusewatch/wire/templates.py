@@ -17,7 +17,6 @@ VARIABLE = 65535
 """RFC 7011 7: the length of a field whose every value begins with its own length."""
 MAX_FIELDS = 256
 """The widest template seen in the field (nProbe with every plug-in) has about 100; at 8 octets each a full store stays under 32 MB."""
-MAX_TEMPLATES_PER_DATAGRAM = 512
 MAX_RECORD = 65535
 
 _FIELD = Struct(">iHH")
@@ -72,10 +71,7 @@ def make_template(number: int, fields: list[Field], scopes: int = 0, *, options:
 def read_templates(cursor: Cursor, version: int, *, options: bool) -> Iterator[Template]:
     """Read the templates of one set; WireError(BAD_TEMPLATE or TRUNCATED) at the first bad one, after the good ones."""
     head = 6 if options else 4
-    for _ in range(MAX_TEMPLATES_PER_DATAGRAM):
-        if cursor.left < head:
-            # Up to three octets of padding (RFC 7011 3.3.1); a withdrawal of four octets at the end of an options set.
-            return
+    while cursor.left >= head:  # what is left is up to three octets of padding (RFC 7011 3.3.1), or a withdrawal in four
         number = cursor.u16()
         if number == 0:
             return  # padding to more than four octets
@@ -84,7 +80,6 @@ def read_templates(cursor: Cursor, version: int, *, options: bool) -> Iterator[T
         template = (_read_options if options else _read_data)(cursor, number, version)
         if template is not None:
             yield template
-    raise WireError(Reason.TEMPLATE_LIMIT, "templates in one set")
 
 
 def _read_data(cursor: Cursor, number: int, version: int) -> Template | None:
