@@ -24,8 +24,8 @@ PROTOCOLS = {
 }  # fmt: skip
 
 
-def numbers(text: U8, slow: Callable[[str], int]) -> tuple[I64, Bool]:
-    """Read whole numbers of up to 18 digits; `slow` reads the text of any other field (ValueError: unreadable)."""
+def numbers(text: U8, slow: Callable[[str], int], largest: int = 2**62) -> tuple[I64, Bool]:
+    """Read whole numbers of up to 18 digits, none above `largest`; `slow` reads the text of any other field (ValueError: unreadable)."""
     digits = (text >= ZERO) & (text <= NINE)
     plain = (digits | (text == 0)).all(axis=1) & (text[:, -1] != 0)
     values = np.zeros(len(text), np.int64)
@@ -33,7 +33,8 @@ def numbers(text: U8, slow: Callable[[str], int]) -> tuple[I64, Bool]:
         plain &= (text[:, :-18] == 0).all(axis=1)
     for column in range(max(0, text.shape[1] - 18), text.shape[1]):
         values = values * 10 + np.where(digits[:, column], text[:, column].astype(np.int64) - ZERO, 0)
-    return _rest(text, plain, values, slow)
+    values, bad = _rest(text, plain, values, slow)
+    return values, bad | (values > largest)
 
 
 def times_us(text: U8) -> tuple[I64, Bool]:
@@ -160,9 +161,9 @@ def protocol(text: str) -> int:
 
 
 def flags(text: str) -> int:
-    """Read TCP flags: nfdump's letters, or a hexadecimal number."""
-    if text.lower().startswith("0x"):
-        return int(text, 16)
+    """Read TCP flags: nfdump's letters, or a number."""
+    if text[:1].isdigit():
+        return int(text, 0)
     try:
         return sum({FLAG_LETTERS[letter] for letter in text.upper()})
     except KeyError:

@@ -56,6 +56,10 @@ class Reading:
         """Whether the file ended in the middle of something."""
         return bool(self.counts[Reason.TRUNCATED.value])
 
+    def close(self) -> None:
+        """Close the file, for a reading that is not read to its end."""
+        self._source.close()
+
     def batches(self) -> Iterator[FlowBatch]:
         """Give the flow records, in the order of the file (tables: by end time); InputError when there is nothing to use."""
         raise NotImplementedError
@@ -105,6 +109,8 @@ class CaptureReading(Reading):
                 yield frames
         except WireError as error:
             self._lost(error, refuse=not found)
+        finally:
+            self.close()
 
     def _all(self) -> Iterator[Frames]:
         if self._first is not None:
@@ -153,6 +159,7 @@ class DatagramReading(Reading):
         for chunk in self.chunks():
             content += chunk
             if len(content) > DATAGRAMS_LIMIT:
+                self.close()
                 raise InputError(f"{self.name}: expected at most {DATAGRAMS_LIMIT >> 20} MiB of datagrams, found more")
         found, position = [], 0
         while length := export_length(content, position) if position < len(content) else 0:
@@ -197,9 +204,12 @@ class TableReading(Reading):
             chunks, places = self._parquet()
         reader = table.CsvTable(self.name, places, self.counts, self.problems)
         rows = 0
-        for batch in by_end(reader.batches(chunks), self.counts):
-            rows += len(batch)
-            yield batch
+        try:
+            for batch in by_end(reader.batches(chunks), self.counts):
+                rows += len(batch)
+                yield batch
+        finally:
+            self.close()
         if not rows and self.counts["bad_row"]:
             raise InputError(f"{self.name}: none of its {self.counts['bad_row']} rows can be read; {self.problems[0]}")
 

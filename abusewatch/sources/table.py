@@ -27,7 +27,7 @@ HEADER_LIMIT = 65_536
 LINE_LIMIT = 65_536
 REPORTED = 5
 """Rows whose fault is told in words; the rest is only counted."""
-COMMA, NEWLINE = 44, 10
+COMMA, NEWLINE, UNREADABLE = 44, 10, 33
 SUMMARY = b"\nSummary\n"
 """nfdump ends its table with totals under this line."""
 
@@ -85,7 +85,7 @@ class CsvTable:
         first = np.searchsorted(commas, starts)
         fields = np.searchsorted(commas, ends) - first + 1
         shaped = fields == self._fields
-        blank = (ends - starts <= 1) & (fields == 1)
+        blank = (ends == starts) | ((ends == starts + 1) & (data[starts] == 13))
         self._report(lines[~shaped & ~blank], f"has not {self._fields} fields")
         starts, ends, lines, first = starts[shaped], ends[shaped], lines[shaped], first[shaped]
         return self._read(data, commas, first, starts, ends, lines)
@@ -129,7 +129,7 @@ def _unquoted(text: bytes) -> bytes:
 
 
 def _aligned(data: U8, begin: I64, end: I64) -> U8:
-    """Copy fields into a matrix (n, width), right-aligned behind zeros; of a field longer than WIDTH nothing, so that nobody can read it."""
+    """Copy fields into a matrix (n, width), right-aligned behind zeros; a field longer than WIDTH becomes one that nobody can read."""
     if not len(begin):
         return np.zeros((0, 1), np.uint8)
     length = end - begin
@@ -138,15 +138,16 @@ def _aligned(data: U8, begin: I64, end: I64) -> U8:
     place = end[:, None] + np.arange(-width, 0)
     matrix: U8 = data[np.maximum(place, 0)]
     matrix[np.arange(width) < width - length[:, None]] = 0
+    matrix[end - begin > columns.WIDTH, -1] = UNREADABLE
     return matrix
 
 
 READERS: dict[str, Callable[[U8], tuple[I64, Bool]]] = {
     "start": columns.times_us,
     "end": columns.times_us,
-    "sport": lambda text: columns.numbers(text, columns.port),
-    "dport": lambda text: columns.numbers(text, columns.port),
-    "proto": lambda text: columns.numbers(text, columns.protocol),
+    "sport": lambda text: columns.numbers(text, columns.port, 0xFFFF),
+    "dport": lambda text: columns.numbers(text, columns.port, 0xFFFF),
+    "proto": lambda text: columns.numbers(text, columns.protocol, 0xFF),
     "pkts": lambda text: columns.numbers(text, columns.count),
     "bytes": lambda text: columns.numbers(text, columns.count),
     "flags": lambda text: columns.numbers(text, columns.flags),

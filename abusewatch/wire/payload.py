@@ -87,9 +87,10 @@ def _ipfix(data: bytes, at: int, length: int) -> int:
 
 def _sets(data: bytes, position: int, end: int, templates: tuple[int, int]) -> int:
     """Walk over sets (RFC 3954 section 5, RFC 7011 section 3.3) as long as they are sets; ids between the templates' and 256 are reserved."""
+    first = position
     while position + 4 <= end:
         number, length = _HH(data, position)
-        if (number not in templates and number < 256) or length < 4:
+        if (number not in templates and number < 256) or length < 4 or (position > first and position + length > end):
             break
         position = min(position + length, end)
     if 0 < end - position < 4 and not any(data[position:end]):  # padding behind the last set
