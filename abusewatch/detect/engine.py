@@ -21,11 +21,9 @@ class _Held:
 
     parts: list[tuple[int, Columns]] = field(default_factory=list)
 
-    def add(self, end_us: int, rows: Columns, fired: np.ndarray) -> None:
-        if len(fired) and rows:
-            mine = np.isin(rows["group"], fired)
-            if mine.any():
-                self.parts.append((end_us, r.take(rows, mine)))
+    def add(self, end_us: int, rows: Columns) -> None:
+        if rows:
+            self.parts.append((end_us, rows))
 
     def give(self, groups: np.ndarray, after_us: int) -> list[Columns]:
         """Hand out the rows of groups that fire again; forget what has left the window."""
@@ -48,6 +46,7 @@ class Engine:
         self.rules = tuple(rule for rule in rules if rule.status != "sandbox" and rule.detector is None)
         self.coverage = 1.0
         self.episodes = Episodes(owners)
+        self._grown: dict[tuple[str, int], None] = {}
         self._runners = [Runner(rule, pane_us) for rule in self.rules]
         self._held = {rule.id: _Held() for rule in self.rules}
 
@@ -56,16 +55,20 @@ class Engine:
         seen = {"record": views.records(pane.rows), "conversation": views.conversations(conversations)}
         changed: list[tuple[str, int]] = []
         for runner in self._runners:
-            rows = runner.add(seen[runner.rule.match.on], pane.end_us, slots)
-            changed += self._judge(runner, rows, pane)
-        found = (self.episodes.detection(key, self.coverage) for key in dict.fromkeys(changed))
+            fired = self.episodes.fired(runner.rule.id)
+            rows = runner.add(seen[runner.rule.match.on], pane.end_us, slots, fired)
+            changed += self._judge(runner, rows, fired, pane)
+        self._grown.update(dict.fromkeys(changed))
+        due = [key for key in self._grown if pane.last or self.episodes.is_due(key, pane.end_us)]
+        for key in due:
+            del self._grown[key]
+        found = (self.episodes.detection(key, self.coverage, pane.end_us) for key in due)
         return [detection for detection in found if detection]
 
-    def _judge(self, runner: Runner, rows: Columns, pane: Pane) -> list[tuple[str, int]]:
+    def _judge(self, runner: Runner, rows: Columns, fired: np.ndarray, pane: Pane) -> list[tuple[str, int]]:
         rule = runner.rule
-        fired = self.episodes.fired(rule.id)
         held = self._held[rule.id]
-        held.add(pane.end_us, rows, fired)
+        held.add(pane.end_us, rows)
         firings = runner.fire(pane.end_us, last=pane.last)
         if not firings:
             return []
@@ -74,10 +77,6 @@ class Engine:
         fresh: list[Firing] = [f for f, old in zip(firings, known, strict=True) if not old]
         parts = held.give(np.array([f.group for f in again], np.uint64), pane.end_us - rule.match.window_secs * SECOND)
         if fresh:
-            parts.append(_common(runner.window_rows(fresh, pane.end_us), parts))
+            parts.append(runner.window_rows(fresh, pane.end_us))
         return self.episodes.add(rule, firings, r.join(parts), pane.end_us) if parts else []
 
-
-def _common(rows: Columns, parts: list[Columns]) -> Columns:
-    """The window knows which pane a row came with; rows that wait do not need it."""
-    return {name: rows[name] for name in (parts[0] if parts else rows) if name in rows}

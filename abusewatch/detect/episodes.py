@@ -15,9 +15,11 @@ from abusewatch.model import rows as r
 from abusewatch.model.customer import Customer
 from abusewatch.model.finding import Detection, Estimate, Finding, iso
 from abusewatch.model.rows import Columns
+from abusewatch.windows.order import order_of, starts_of
 
 PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 47: "gre", 58: "icmp6", 132: "sctp"}
 SAMPLE = 5
+UPDATE_US = 60 * SECOND  # a finding that goes on is told again this often; its totals are exact whenever it is
 
 
 class Owners(Protocol):
@@ -42,6 +44,8 @@ class Episode:
     values: dict[str, float] = field(default_factory=dict)
     seen_us: int = 0
     started_us: int = 0
+    told_us: int = 0
+    told_severity: str = ""
     groups: set[int] = field(default_factory=set)
 
 
@@ -69,10 +73,11 @@ class Episodes:
             rows = r.take(rows, rows["ours"])
         changed: list[tuple[str, int]] = []
         by_group = {f.group: f for f in firings}
-        identities = np.sort(rows["identity"])
-        for identity in identities[np.flatnonzero(np.concatenate(([True], identities[1:] != identities[:-1])))].tolist() if len(identities) else ():
-            mine = r.take(rows, rows["identity"] == np.uint64(identity))
-            key = (rule.id, identity)
+        rows = r.take(rows, order_of(rows["identity"]))
+        starts = starts_of(rows["identity"]).tolist()
+        for begin, end in zip(starts, [*starts[1:], len(rows["identity"])], strict=True):
+            mine = r.take(rows, slice(begin, end))
+            key = (rule.id, int(mine["identity"][0]))
             episode = self._open.get(key)
             if episode is None or end_us - episode.seen_us > rule.match.quiet_secs * SECOND:
                 episode = self._open[key] = Episode(rule)
@@ -86,9 +91,19 @@ class Episodes:
         self._bound()
         return changed
 
-    def detection(self, key: tuple[str, int], coverage: float) -> Detection | None:
+    def is_due(self, key: tuple[str, int], now_us: int) -> bool:
+        """Whether an episode that has grown is to be told: when it is new or graver, else once a while."""
+        episode = self._open.get(key)
+        if episode is None or episode.reason is None:
+            return False
+        return episode.reason.severity != episode.told_severity or now_us - episode.told_us >= UPDATE_US
+
+    def detection(self, key: tuple[str, int], coverage: float, now_us: int) -> Detection | None:
         """The episode as a value; None when a role or an exception keeps it from being a finding."""
-        episode = self._open[key]
+        episode = self._open.get(key)
+        if episode is None or episode.reason is None:
+            return None
+        episode.told_us, episode.told_severity = now_us, episode.reason.severity
         offender = address.text(*episode.tally.own.most_common(1)[0][0])
         customer = self._owners.owner_at(offender, episode.tally.first_us)
         if _exempt(episode.rule, customer, offender):

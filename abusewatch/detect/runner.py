@@ -1,6 +1,6 @@
 """One rule at work: picks its rows from a pane, keeps them in its window, and says which groups fulfil a `raise`."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,21 +11,22 @@ from abusewatch.detect import keys, measures
 from abusewatch.detect.compile import Condition, compile_groups, compile_rows, compile_values
 from abusewatch.detect.expression import names
 from abusewatch.detect.measures import F64, Groups, Mask
-from abusewatch.detect.rule import Measure, Raise, Rule
+from abusewatch.detect.rule import Key, Measure, Raise, Rule
 from abusewatch.detect.thresholds import alternatives
 from abusewatch.detect.views import View
 from abusewatch.detect.window import Window
 from abusewatch.model import rows as r
-from abusewatch.model.rows import Columns
+from abusewatch.model.rows import Array, Columns
 from abusewatch.windows.order import mix, order_of, starts_of
 
 SECOND = 1_000_000
 
 EVIDENCE_COLUMNS = (
     "slot", "own_hi", "own_lo", "peer_hi", "peer_lo", "own_port", "peer_port", "protocol", "flags", "packets", "bytes", "start_us", "end_us",
-    "sampling_rate", "input_if", "exporter", "frame", "internal",
+    "sampling_rate", "input_if", "exporter", "frame", "internal", "identity",
 )  # fmt: skip
 CONVERSATION_COLUMNS = ("frame_last", "outcome", "reply_packets", "opened")
+RECORD_COLUMNS = ("ours",)
 LINEAR = frozenset({"sum", "rate"})
 COUNTED = frozenset({"count", "distinct"})
 
@@ -63,28 +64,50 @@ class Runner:
         self._raises: list[tuple[Raise, Condition]] = [(each, compile_groups(each.when)) for each in rule.raises]
         usable = frozenset(m.name for m in rule.measures.values() if m.function in LINEAR | COUNTED)
         gates = alternatives([each.when for each in rule.raises], usable)
-        self._gated = frozenset(name for gate in gates for name in gate)
-        self.window = Window(match.window_secs * SECOND, pane_us, gates)
+        self._gated = [m for m in self._measures if any(m.name in gate for gate in gates)]
+        conversation = match.on == "conversation"
+        self._evidence = EVIDENCE_COLUMNS + (CONVERSATION_COLUMNS if conversation else RECORD_COLUMNS)
+        self.window = Window(match.window_secs * SECOND, pane_us, gates, self._evidence)
+        self._sampled = rule.sampled.use == "lower_bound"
         self._reads = names(match.where)
         self._next_us = 0
         self._step_us = match.step_secs * SECOND
 
-    def add(self, view: View, end_us: int, slots: int) -> Columns:
-        """Take the rows of a pane that the rule matches; they are given back with their `group`, for the evidence of groups that fired."""
+    def add(self, view: View, end_us: int, slots: int, fired: Array) -> Columns:
+        """Take the rows of a pane that the rule matches; those of groups in `fired` (sorted) are given back, with their evidence."""
         at = self._matching(view)
         if not len(at):
             return {}
         picked = _Picked(view, at)
-        rows = self._evidence(picked)
-        rows["group"] = keys.hashes(self.rule.match.per, picked, ours=True)
-        rows["identity"] = keys.hashes(self.rule.identity, picked, ours=True)
-        rows["chance"] = mix(rows["peer_hi"], rows["peer_lo"], rows["own_port"], rows["peer_port"], rows["start_us"])
-        rows["weight"] = np.ones(len(at))
+        values = {m.name: m.gate_value(picked, sampled=self._sampled) for m in self._gated}
+        enough = self.window.enough(picked["slot"], {name: value * picked["weight"] for name, value in values.items()}, slots)
+        if enough is not None and not enough.all():
+            at, values = at[enough], {name: value[enough] for name, value in values.items()}
+            if not len(at):
+                return {}
+            picked = _Picked(view, at)
+        rows: Columns = {"at": at, "slot": picked["slot"], "weight": picked["weight"]}
+        rows["group"] = view.once(f"group {self._key(self.rule.match.per)}", lambda v: keys.hashes(self.rule.match.per, v, ours=True))[at]
+        rows["chance"] = view.once("chance", _chance)[at]
+        rows |= {f"{name}+": value for name, value in values.items()}
+        rows |= {"sampling_rate": picked["sampling_rate"], "packets": picked["packets"], "start_us": picked["start_us"], "end_us": picked["end_us"]}
         for m in self._measures:
-            rows |= m.columns(picked, sampled=self.rule.sampled.use == "lower_bound")
-        gate_values = {m.name: m.gate_value(rows) for m in self._measures if m.name in self._gated}
-        self.window.add(end_us, rows, gate_values, slots)
-        return rows
+            rows |= m.columns(picked, sampled=self._sampled)
+        source = _Source(view, self.rule.identity)
+        held = self._held(rows, source, fired)
+        self.window.add(end_us, rows, source, fired, slots)
+        return held
+
+    @staticmethod
+    def _key(per: tuple[Key, ...]) -> str:
+        return ", ".join(key.text for key in per)
+
+    def _held(self, rows: Columns, source: "_Source", fired: Array) -> Columns:
+        mine = np.isin(rows["group"], fired) if len(fired) else np.zeros(0, np.bool_)
+        if not mine.any():
+            return {}
+        at = rows["at"][mine]
+        return {"group": rows["group"][mine], "weight": rows["weight"][mine]} | {name: source[name][at] for name in self._evidence}
 
     def fire(self, end_us: int, *, last: bool = False) -> list[Firing]:
         """Judge the groups that had rows since the last judgement, at most once a step."""
@@ -98,9 +121,9 @@ class Runner:
     def window_rows(self, firings: list[Firing], end_us: int) -> Columns:
         """The rows in the window of the groups of some firings."""
         slots = np.sort(np.array([f.slot for f in firings], np.int32))
-        rows = self.window.rows_of(slots[starts_of(slots)], end_us)
+        rows = self.window.rows_of(slots[starts_of(slots)], end_us, evidence=True)
         wanted = np.isin(rows["group"], np.array([f.group for f in firings], np.uint64))
-        return r.take(rows, wanted)
+        return {name: rows[name][wanted] for name in ("group", "weight", *self._evidence)}
 
     def _matching(self, view: View) -> NDArray[np.intp]:
         if not view.rows:
@@ -116,14 +139,6 @@ class Runner:
         if self.rule.sampled.use in {"none", "rule"}:
             mask &= view["sampling_rate"] <= 1
         return np.flatnonzero(mask)
-
-    def _evidence(self, picked: "View") -> Columns:
-        conversation = self.rule.match.on == "conversation"
-        columns = EVIDENCE_COLUMNS + (CONVERSATION_COLUMNS if conversation else ())
-        rows = {name: picked[name] for name in columns}
-        if not conversation:
-            rows["ours"] = picked.stored("outbound")
-        return rows
 
     def _judge(self, rows: Columns) -> Iterator[Firing]:
         order = order_of(rows["group"])
@@ -148,6 +163,32 @@ class Runner:
         low = np.minimum.reduceat(step, groups.starts)
         high = np.maximum.reduceat(step, groups.starts)
         return (high - low + 1) * (self._step_us / SECOND / 60)
+
+
+def _chance(view: View) -> Array:
+    """A number a row that decides which rows stay when there are too many; the same for both directions and in every run."""
+    return mix(view["peer_hi"], view["peer_lo"], view["own_port"], view["peer_port"], view["start_us"])
+
+
+class _Source(Mapping[str, Array]):
+    """The columns a rule may keep as evidence, from the view of the pane they came with."""
+
+    def __init__(self, view: View, identity: tuple[Key, ...]) -> None:
+        self._view = view
+        self._identity = identity
+
+    def __getitem__(self, name: str) -> Array:
+        if name == "identity":
+            return self._view.once(
+                f"identity {', '.join(key.text for key in self._identity)}", lambda v: keys.hashes(self._identity, v, ours=True)
+            )
+        return self._view.stored("outbound") if name == "ours" else self._view[name]
+
+    def __len__(self) -> int:
+        return len(self._view)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._view)
 
 
 class _Picked(View):
@@ -190,29 +231,31 @@ class _CompiledMeasure:
         out: Columns = {self._mask: self._where(picked) if self._where else np.ones(n, np.bool_)}
         function = self._measure.function
         if self._value:
-            value = np.asarray(self._value(picked), np.float64) * np.ones(n)
-            if function in LINEAR:
-                value = value * self._inside(picked)
-            if sampled and function in LINEAR:
-                value = value * np.maximum(picked["sampling_rate"], 1)
-            out[self._column] = value
+            out[self._column] = self._number(picked, sampled=sampled and function in LINEAR)
         elif self._condition:
             out[self._column] = self._condition(picked)
         elif self._measure.keys:
             out[self._column] = keys.hashes(self._measure.keys, picked)
         return out
 
+    def _number(self, picked: View, *, sampled: bool) -> F64:
+        assert self._value is not None  # noqa: S101  only measures of a quantity come here
+        value = np.asarray(self._value(picked), np.float64) * np.ones(picked.rows)
+        if self._measure.function in LINEAR:
+            value = value * self._inside(picked)
+        return value * np.maximum(picked["sampling_rate"], 1) if sampled else value
+
     def _inside(self, picked: View) -> F64:
         """A record longer than the window brings only the part that fits: a 22-hour flow exported at once is no burst."""
         duration = picked["duration"]
         return np.where(duration > self._window_secs, self._window_secs / np.maximum(duration, 1e-9), 1.0)
 
-    def gate_value(self, rows: Columns) -> F64:
+    def gate_value(self, picked: View, *, sampled: bool) -> F64:
         """What each row adds at most to the measure, for the totals by slot."""
-        mask = rows[self._mask].astype(np.float64)
+        mask = self._where(picked).astype(np.float64) if self._where else np.ones(picked.rows)
         if self._measure.function in COUNTED:
             return mask
-        value = mask * rows[self._column]
+        value = mask * self._number(picked, sampled=sampled)
         return value / self._window_secs if self._measure.function == "rate" else value
 
     def over(self, rows: Columns, groups: Groups) -> F64:

@@ -28,7 +28,8 @@ class _Target:
     first_us: int = 1 << 62
     last_us: int = -(1 << 62)
     ports: set[int] = field(default_factory=set)
-    rows: list[EvidenceRow] = field(default_factory=list)
+    rows: list[tuple[Columns, int]] = field(default_factory=list)
+    """Where a row stands in the columns it came with; made into text only when somebody asks."""
 
 
 @dataclass(slots=True)
@@ -85,12 +86,7 @@ class Tally:
     def targets(self) -> tuple[Target, ...]:
         """The attacked addresses that are kept, most flows first."""
         ordered = sorted(self._targets.items(), key=lambda item: (-item[1].flows, item[0]))
-        return tuple(
-            Target(
-                address.text(*at), round(t.flows), round(t.packets), round(t.bytes), t.first_us, t.last_us, tuple(sorted(t.ports)), tuple(t.rows)
-            )
-            for at, t in ordered
-        )
+        return tuple(_as_target(at, target) for at, target in ordered)
 
     def _add_frames(self, rows: Columns) -> None:
         last = rows.get("frame_last", rows["frame"])
@@ -127,6 +123,7 @@ class Tally:
         ends = np.append(starts[1:], len(order)).tolist()
         # Which targets are kept when there are too many must not depend on how rows were cut into batches: the earliest, ties by address.
         peers = list(zip(rows["peer_hi"][starts].tolist(), rows["peer_lo"][starts].tolist(), strict=True))
+        wanted: list[tuple[_Target, int]] = []
         for n in sorted(range(len(peers)), key=lambda i: (first[i], peers[i])):
             target = self._targets.get(peers[n])
             if target is None:
@@ -137,20 +134,23 @@ class Tally:
             target.packets += sums[1][n]
             target.bytes += sums[2][n]
             target.first_us, target.last_us = min(target.first_us, first[n]), max(target.last_us, last[n])
-            self._add_rows(target, rows, int(starts[n]), ends[n])
-
-    def _add_rows(self, target: _Target, rows: Columns, begin: int, end: int) -> None:
-        for port in rows["peer_port"][begin : min(end, begin + 64)].tolist():
             if len(target.ports) < MOST_PORTS:
-                target.ports.add(port)
-        room = MOST_ROWS - len(target.rows)
-        if room > 0:
-            early = begin + np.argsort(rows["start_us"][begin:end], kind="stable")[:room]
-            target.rows.extend(evidence_row(rows, int(at)) for at in early)
+                target.ports.update(rows["peer_port"][int(starts[n]) : min(ends[n], int(starts[n]) + MOST_PORTS)].tolist())
+            wanted += [(target, at) for at in range(int(starts[n]), min(ends[n], int(starts[n]) + MOST_ROWS - len(target.rows)))]
+        # The few rows kept are copied out, so that they do not hold the whole pane in memory.
+        few = r.take(rows, np.array([at for _, at in wanted], np.intp))
+        for n, (target, _) in enumerate(wanted):
+            target.rows.append((few, n))
 
     def _add_distinct(self, hashes: np.ndarray) -> None:
         merged = np.sort(np.concatenate((self._distinct, hashes)))
         self._distinct = merged[starts_of(merged)][:MOST_HASHES]
+
+
+def _as_target(at: tuple[int, int], t: _Target) -> Target:
+    rows = tuple(evidence_row(*row) for row in t.rows)
+    ports = tuple(sorted(t.ports))[:MOST_PORTS]
+    return Target(address.text(*at), round(t.flows), round(t.packets), round(t.bytes), t.first_us, t.last_us, ports, rows)
 
 
 def evidence_row(rows: Columns, at: int) -> EvidenceRow:

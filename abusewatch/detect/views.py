@@ -39,6 +39,12 @@ class View(Mapping[str, Array]):
         """Count the rows."""
         return len(self._rows["slot"]) if self._rows else 0
 
+    def once(self, name: str, make: Callable[["View"], Array]) -> Array:
+        """A column that several rules compute alike (the hash of a key), made by the first."""
+        if name not in self._made:
+            self._made[name] = make(self)
+        return self._made[name]
+
     def stored(self, name: str) -> Array:
         """The column as it was labelled, where a derived one has the same name."""
         return self._rows[name]
@@ -84,6 +90,7 @@ _RECORD = {
     "inbound": lambda v: ~v.stored("outbound"),
     "icmp_type": _icmp(8),
     "icmp_code": _icmp(0),
+    "weight": lambda v: np.ones(v.rows),
 }
 
 _CONVERSATION = {

@@ -112,7 +112,8 @@ class Inventory:
             "own_port": column(f"{own}_port"), "peer_port": column(f"{peer}_port"), "protocol": column("protocol"), "flags": column("flags"),
             "packets": column("packets"), "bytes": column("bytes"), "start_us": column("start_us"),
             "end_us": np.maximum(column("end_us"), column("start_us")), "outbound": np.full(len(at), outbound),
-            "internal": internal if every else internal[at], "transit": np.full(len(at), transit), "spoofed": behind_port if every else behind_port[at], "sampling_rate": column("sampling_rate"),
+            "internal": internal if every else internal[at],
+            "transit": np.full(len(at), transit), "spoofed": behind_port if every else behind_port[at], "sampling_rate": column("sampling_rate"),
             "input_if": column("input_if"), "exporter": column("exporter"), "frame": column("frame"),
         }  # fmt: skip
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from abusewatch.model import rows as r
 from abusewatch.model.rows import Columns
+from abusewatch.windows.levels import Levels
 from abusewatch.windows.order import U64, mix, order_of, starts_of
 from abusewatch.windows.panes import SECOND, Pane
 
@@ -44,6 +45,7 @@ class Conversations:
     linger_us: int = 60 * SECOND
     capacity: int = 1 << 20
     shed: int = 0
+    levels: Levels = field(default_factory=Levels)
     _table: Columns = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -52,7 +54,7 @@ class Conversations:
 
     def close(self, pane: Pane) -> Columns:
         """Add a pane's rows and give the conversations whose outcome is known by its end, as columns (see `view`)."""
-        rows = _eligible(pane.rows)
+        rows = self._followed(_eligible(pane.rows))
         if r.length(rows):
             self._merge(_reduced(rows))
         return self._emit(pane.end_us, final=pane.last)
@@ -62,6 +64,17 @@ class Conversations:
         out = self._emit(now_us, final=True)
         self._table = {}
         return out
+
+    def _followed(self, rows: Columns) -> Columns:
+        if not r.length(rows):
+            return rows
+        rows = rows | {"key": _key(rows)}
+        follow, raised = self.levels.admit(rows["slot"], rows["key"])
+        if len(raised) and len(self):
+            keep = self.levels.follows(self._table["slot"], self._table["key"])
+            if not keep.all():
+                self._table = r.take(self._table, keep)
+        return rows if follow is None or follow.all() else r.take(rows, follow)
 
     def _merge(self, new: Columns) -> None:
         if not len(self):
@@ -102,8 +115,11 @@ class Conversations:
         fresh = t["decided"] == 0
         decided = fresh & (np.ones(len(fresh), np.bool_) if final else self._is_decided(t, now_us))
         out = view(r.take(t, decided))
+        out["weight"] = self.levels.weight(out["slot"])
         t["decided"][decided] = 1
-        keep = ~((t["decided"] == 1) & (t["last_us"] + self.linger_us <= now_us))
+        # A conversation both sides have ended needs its mark for stray packets only; one that just went silent may go on.
+        linger = np.where(t["ended"] == 1, self.grace_us, self.linger_us)
+        keep = ~((t["decided"] == 1) & (t["last_us"] + linger <= now_us))
         if np.count_nonzero(keep) > self.capacity:
             keep &= self._within_capacity(t, keep)
         if not keep.all():
@@ -114,6 +130,7 @@ class Conversations:
         both = (t["first_in_us"] < NEVER) & (t["first_out_us"] < NEVER)
         flags_out, flags_in = t["flags_out"], t["flags_in"]
         ended = both & (t["protocol"] == TCP) & (((flags_out & flags_in & FIN) != 0) | (((flags_out | flags_in) & RST) != 0))
+        t["ended"][ended] = 1
         first = np.minimum(t["first_out_us"], t["first_in_us"])
         waited = ~both & (first + self.grace_us <= now_us)
         idle = t["last_us"] + self.grace_us <= now_us
@@ -147,10 +164,8 @@ def _icmp_of(rows: Columns) -> NDArray[np.uint16]:
 
 def _reduced(rows: Columns) -> Columns:
     """Bring the rows of one pane to one entry a conversation, sorted by key."""
-    icmp = (rows["protocol"] == ICMP) | (rows["protocol"] == ICMP6)
-    own_port = np.where(icmp, 0, rows["own_port"]).astype(np.uint16)
-    peer_port = np.where(icmp, 0, rows["peer_port"]).astype(np.uint16)
-    key = _key(rows, own_port, peer_port)
+    key = rows["key"]
+    icmp, own_port, peer_port = _ends(rows)
     order = order_of(key)
     key = key[order]
     starts = starts_of(key)
@@ -172,7 +187,7 @@ def _reduced(rows: Columns) -> Columns:
     entry |= {name: np.maximum.reduceat(column, starts) for name, column in zip(MAXIMA, maxima, strict=True)}
     bits = (np.where(out, flags, zero16), np.where(out, zero16, flags))
     entry |= {name: np.bitwise_or.reduceat(column, starts) for name, column in zip(BITS, bits, strict=True)}
-    entry["decided"] = np.zeros(len(starts), np.uint8)
+    entry["decided"], entry["ended"] = np.zeros(len(starts), np.uint8), np.zeros(len(starts), np.uint8)
     by_key = np.argsort(entry["key"], kind="stable")
     return r.take(entry, by_key)
 
@@ -183,7 +198,17 @@ def _asker(rows: Columns, icmp: NDArray[np.bool_]) -> NDArray[np.uint8]:
     return np.where(icmp, np.where(request == rows["outbound"], 1, 2), 0).astype(np.uint8)
 
 
-def _key(rows: Columns, own_port: NDArray[np.uint16], peer_port: NDArray[np.uint16]) -> U64:
+def _ends(rows: Columns) -> tuple[NDArray[np.bool_], NDArray[np.uint16], NDArray[np.uint16]]:
+    """Which rows are ICMP, and the ports of both ends, which ICMP does not have."""
+    icmp = (rows["protocol"] == ICMP) | (rows["protocol"] == ICMP6)
+    if not icmp.any():
+        return icmp, rows["own_port"], rows["peer_port"]
+    none = np.uint16(0)
+    return icmp, np.where(icmp, none, rows["own_port"]), np.where(icmp, none, rows["peer_port"])
+
+
+def _key(rows: Columns) -> U64:
+    _, own_port, peer_port = _ends(rows)
     ports = own_port.astype(np.uint64) << np.uint64(24) | peer_port.astype(np.uint64) << np.uint64(8) | rows["protocol"].astype(np.uint64)
     return mix(rows["own_hi"], rows["own_lo"], rows["peer_hi"], rows["peer_lo"], ports)
 
