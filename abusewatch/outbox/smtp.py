@@ -4,6 +4,7 @@ Never to remote MXs: MTA-STS, DANE and their retries are a mail server's work (s
 """
 
 import asyncio
+import re
 import ssl
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,9 @@ from abusewatch.outbox.states import Outcome
 
 TEXT_CHARACTERS = 200
 """Of a server's words; enough for the reason, and no room to fill our disk."""
+
+_MAILBOX = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9.-]{1,253}")
+"""What may stand in an envelope. aiosmtplib reads leniently: of "a@b.example,victim@c.example" it sends to the first."""
 
 _OURS_TO_MEND = frozenset({503, 530, 534, 535, 538})
 """5xx that speak of our session (sequence, authentication, encryption), not of the message.
@@ -97,6 +101,8 @@ class SmtpTransport:
 
     async def _one(self, client: aiosmtplib.SMTP, message: Message) -> Outcome:
         """Send one message to its one recipient. `sent` tells a loss before the text from one after it."""
+        if not (_MAILBOX.fullmatch(message.sender) and _MAILBOX.fullmatch(message.recipient)):
+            return Outcome("refused", 0, "an envelope address that is not one plain mailbox")
         sent = False
         try:
             async with asyncio.timeout(self._settings.message_secs):
@@ -109,16 +115,13 @@ class SmtpTransport:
             await _reset(client)
             permanent = 500 <= error.code < 600 and error.code not in _OURS_TO_MEND
             return Outcome("refused" if permanent else "deferred", error.code, _clean(error.message))
-        except UnicodeEncodeError:
-            await _reset(client)
-            return Outcome("refused", 0, "an envelope address outside ASCII")
         except aiosmtplib.SMTPNotSupported as error:
             await _reset(client)
             return Outcome("deferred", 0, _clean(str(error)))
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
             client.close()
             return Outcome("unknown" if sent else "deferred", 0, _clean(f"{type(error).__name__}: {error}"))
-        except ValueError as error:  # aiosmtplib refuses control characters and the like in an address
+        except ValueError as error:  # what aiosmtplib refuses to send; UnicodeEncodeError is one of them
             await _reset(client)
             return Outcome("refused", 0, _clean(str(error)))
 
