@@ -38,7 +38,7 @@ class Decide:
             self.pipeline = Pipeline(loaded.rules, of_prefixes(OWN), self._sink)
 
     def _sink(self, detections) -> None:
-        self.found.update((d.rule, d.offender) for d in detections)
+        self.found.update((d.finding.rule, d.finding.offender) for d in detections)
 
     def feed(self, taken) -> None:
         decoded = self.decoder.decode(taken.ring, taken.lengths, taken.exporter, taken.received_us)

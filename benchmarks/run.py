@@ -1,0 +1,67 @@
+"""`make bench`: flow records a second from a UDP socket to the decision, packets a second from a capture, peak memory; beside the programs of others.
+
+Prints a table and writes build/bench.json. All numbers come from this run on this machine; nothing is quoted.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks import peers, proc, udp
+
+BUILD = udp.BUILD
+BAR = 1_000_000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
+    parser.add_argument("--formats", nargs="*", default=["netflow5", "netflow9", "ipfix"])
+    parser.add_argument("--only", nargs="*", default=list(peers.CONTESTANTS), help="collectors to measure", metavar="NAME")
+    parser.add_argument("--records", type=int, default=1_000_000, help="flow records in the stream that is sent round and round")
+    parser.add_argument("--seconds", type=float, default=2.5, help="of a run of the search")
+    parser.add_argument("--confirm", type=float, default=20, help="seconds of the run that confirms a result")
+    parser.add_argument("--no-capture", action="store_true")
+    arguments = parser.parse_args()
+    machine = proc.machine()
+    print(machine, flush=True)
+    rows = udp.measure(arguments.formats, arguments.only, arguments.records, arguments.seconds, arguments.confirm, _say)
+    captures = [] if arguments.no_capture else _captures()
+    BUILD.mkdir(exist_ok=True)
+    Path(BUILD, "bench.json").write_text(json.dumps({"machine": machine, "udp": rows, "captures": captures}, indent=1) + "\n")
+    _print(rows, captures)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _captures() -> list[dict]:
+    """Run benchmarks/capture.py, which prints a JSON object a line: reader, packets_per_sec, rss_mb."""
+    done = subprocess.run([sys.executable, "-m", "benchmarks.capture", "--json"], stdout=subprocess.PIPE, text=True, cwd=udp.ROOT, check=False)
+    if done.returncode:
+        _say("    captures: could not be measured, see above")
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+
+
+def _print(rows: list[dict], captures: list[dict]) -> None:
+    print("\nFlow records a second from a UDP socket on one core, none lost")
+    print(f"{'format':10} {'collector':28} {'records/s':>12} {'of ours':>8} {'core':>6} {'peak RSS':>9}   lowest rate that failed")
+    ours = {r["format"]: r["records_per_sec"] for r in rows if r["collector"] == "abusewatch"}
+    for row in rows:
+        base, run, lost = ours.get(row["format"]), row["run"], row["first_loss"]
+        share = f"{row['records_per_sec'] / base:.2f}" if base else "-"
+        core, memory = (f"{run['cpu_secs'] / run['seconds']:.0%}", f"{run['rss_mb']} MB") if run else ("-", "-")
+        failure = f"{lost['records_per_sec']:,}/s: lost {lost['loss']:.2%}, core {lost['cpu']:.0%}" if lost else "none up to the sender's limit"
+        print(f"{row['format']:10} {row['collector']:28} {row['records_per_sec']:>12,} {share:>8} {core:>6} {memory:>9}   {failure}")
+    if ours:
+        print(f"bar: {BAR:,} records/s to the decision with all rules on; {', '.join(f'{f} {n / BAR:.2f} of it' for f, n in ours.items())}")
+    if captures:
+        print("\nPackets a second from a capture file")
+        for row in captures:
+            print("  " + ", ".join(f"{key} {value:,}" if isinstance(value, int) else f"{key} {value}" for key, value in row.items()))
+
+
+if __name__ == "__main__":
+    main()
