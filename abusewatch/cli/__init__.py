@@ -53,7 +53,7 @@ def group() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and turn whatever happens into an exit code and one line."""
     try:
-        code = group.main(arguments, prog_name="abusewatch", standalone_mode=False)
+        code = group.main(arguments, prog_name="abusewatch", standalone_mode=False) or 0
         sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help() if error.ctx else "", err=True)
@@ -62,8 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = _say(error.format_message(), error.exit_code)
     except click.Abort:
         code = _say("interrupted", 130)
-    except BrokenPipeError:
-        # The reader has seen enough (`| head`). Point stdout away so that the interpreter's last flush is quiet too.
+    except (BrokenPipeError, SystemExit):
+        # The reader has seen enough (`| head`), which click makes a SystemExit of and nothing else does. Point stdout
+        # away, so that the interpreter's last flush is quiet too.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except OSError as error:
