@@ -5,16 +5,16 @@ exporter they came from. Only datagrams with templates, options, several sets or
 """
 
 import heapq
-from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from abusewatch.model.flow import I64, U8, U16, U32, Bool, FlowBatch
-from abusewatch.wire import headers, netflow5, records, samples, sflow
+from abusewatch.wire import headers, netflow5, samples, sflow
 from abusewatch.wire.domains import Domain, DomainStore, Message
 from abusewatch.wire.errors import Reason, WireError
+from abusewatch.wire.found import Context, Found
 from abusewatch.wire.headers import HEADER_OCTETS, IPFIX, VERSION_5, VERSION_9
 from abusewatch.wire.layout import Layout, pack
 from abusewatch.wire.samples import SampleWalk
@@ -24,19 +24,6 @@ from abusewatch.wire.sets import MAX_RECORDS, DataSet, SetReader, Walk
 from abusewatch.wire.templates import Template, read_records
 
 WIDEST_HEADER = 24
-
-Span = tuple[I64, I64, I64]
-"""Columns of datagram, offset in it, and count of records there."""
-
-
-@dataclass(slots=True)
-class Found:
-    """Where the records of the ring lie, by layout: in many datagrams, in one, or packed aside with their datagram and message."""
-
-    spans: dict[Layout, list[Span]] = field(default_factory=lambda: defaultdict(list))
-    single: dict[Layout, list[tuple[int, int, int]]] = field(default_factory=lambda: defaultdict(list))
-    packed: dict[Layout, list[tuple[bytes, int, Message]]] = field(default_factory=lambda: defaultdict(list))
-
 
 @dataclass(slots=True)
 class Quick:
@@ -305,38 +292,7 @@ class Ring:
         self.samples.walk(rows, heads.start[good], heads.samples[good])
 
     def _gather(self) -> list[FlowBatch]:
-        found = self.found
-        for layout, single in found.single.items():
-            row, start, count = np.array(single, np.int64).T
-            found.spans[layout].append((row, start, count))
         slots = np.unique(self.slot[self.slot >= 0]).tolist()
         rates = RateTable((slot, self.store.by_slot[slot].rates) for slot in slots)
-        batches: list[FlowBatch] = []
-        for layout, spans in found.spans.items():
-            rows = self._rows(layout, spans, rates)
-            if rows is not None:
-                batches += records.flows(rows, self.counts)
-        for layout, packed in found.packed.items():
-            batches += records.flows(self._packed_rows(layout, packed, rates), self.counts)
-        return [batch for batch in batches if len(batch)]
-
-    def _rows(self, layout: Layout, spans: list[Span], rates: RateTable) -> records.Rows | None:
-        row, start, count = (np.concatenate(columns) for columns in zip(*spans, strict=True))
-        total = int(count.sum())
-        if not total:
-            return None
-        first, span = layout.span
-        begin = row * self.octets.shape[1] + start + first
-        # The offset of each record: that of its set, plus its number in the set times its length.
-        at = np.repeat(begin - layout.record_length * (np.cumsum(count) - count), count) + layout.record_length * np.arange(total)
-        octets = sliding_window_view(self.octets.reshape(-1), span)[at]
-        return records.Rows(
-            layout, octets, np.repeat(self.slot[row], count), np.repeat(self.exporter[row], count), np.repeat(self.rate[row], count),
-            np.repeat(self.export_us[row], count), np.repeat(self.uptime_ms[row], count), rates,
-        )  # fmt: skip
-
-    def _packed_rows(self, layout: Layout, packed: list[tuple[bytes, int, Message]], rates: RateTable) -> records.Rows:
-        octets = np.frombuffer(b"".join(row for row, _, _ in packed), np.uint8).reshape(len(packed), -1)
-        at = np.array([row for _, row, _ in packed], np.int64)
-        times = np.array([(m.export_us, m.uptime_ms) for _, _, m in packed], np.int64)
-        return records.Rows(layout, octets, self.slot[at], self.exporter[at], self.rate[at], times[:, 0], times[:, 1], rates)
+        context = Context(self.slot, self.exporter, self.rate, self.export_us, self.uptime_ms, rates)
+        return self.found.batches(self.octets, context, self.counts)

@@ -170,15 +170,15 @@ class SampleWalk:
                 self.sampled.headers.append(np.stack((
                     rows[hit], rate[hit], inside[hit], outside[hit], frame, linktype, (place + 6) << 2, np.minimum(captured, octets[found] - 16),
                 )))  # fmt: skip
-            self._apart(rows, at, np.concatenate((odd, left[stop])), expanded)
+            self._apart(rows, at, np.concatenate((odd, left[stop])))
             going = ~stop & ~found
             record[left[going]] += 2 + (octets[going] >> 2)
             left = left[going]
             if not len(left):
                 return
-        self._apart(rows, at, left, expanded)
+        self._apart(rows, at, left)
 
-    def _apart(self, rows: I64, at: I64, which: I64, expanded: Bool) -> None:
+    def _apart(self, rows: I64, at: I64, which: I64) -> None:
         """Look one by one at samples without a raw header in the expected place."""
         for index in which.tolist():
             row = int(rows[index])

@@ -3,6 +3,7 @@
 NetFlow v9 and sFlow count datagrams, NetFlow v5 and IPFIX count records (RFC 3954 5.1, RFC 7011 3.1).
 """
 
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,8 @@ RECORDS_PER_DATAGRAM = 64
 """Turns the above into records, for the versions that count those."""
 MAX_GAP = 1 << 20
 """A jump ahead by more is a restart, not a loss: a million records are hours of outage for any exporter."""
+GAPS = 64
+"""How many gaps of a domain are remembered, so that a late datagram can be told from one sent twice."""
 UNKNOWN = -1
 """How much a datagram adds to the sequence when a set in it could not be counted."""
 
@@ -44,10 +47,12 @@ class Ledger:
 
     def __init__(self) -> None:
         self._columns = {name: np.zeros(0, np.int64) for name in self.FIELDS}
+        self._gaps: dict[int, deque[tuple[int, int]]] = {}
 
     def reset(self, slot: int) -> None:
         """Forget what a slot counted, when another domain takes it."""
         self._grow(slot + 1)
+        self._gaps.pop(slot, None)
         for name, column in self._columns.items():
             column[slot] = UNKNOWN if name == "expected" else 0
 
@@ -91,20 +96,28 @@ class Ledger:
             ahead = (seen - awaited + (1 << 31) & 0xFFFF_FFFF) - (1 << 31) if awaited != UNKNOWN else 0
             late = REORDER * (1 if step == 1 else RECORDS_PER_DATAGRAM)
             if -late <= ahead < 0:
-                self._late(number, max(step, 0))
+                self._late(number, seen, max(step, 1))
             else:
                 if not 0 <= ahead <= MAX_GAP:
                     columns["restarts"][number] += 1
-                else:
+                elif ahead:
                     columns["lost"][number] += ahead
+                    self._gaps.setdefault(number, deque(maxlen=GAPS)).append((awaited, ahead))
                 awaited = UNKNOWN if step == UNKNOWN else seen + step & 0xFFFF_FFFF
             columns["expected"][number] = awaited
 
-    def _late(self, slot: int, step: int) -> None:
+    def _late(self, slot: int, seen: int, step: int) -> None:
         """Take a datagram from before: it fills a gap that was counted as lost, else it is a duplicate."""
-        filled = min(step, int(self._columns["lost"][slot]))
-        self._columns["lost"][slot] -= filled
-        self._columns["duplicates"][slot] += step - filled
+        gaps = self._gaps.get(slot, deque())
+        for place, (start, length) in enumerate(gaps):
+            before = seen - start & 0xFFFF_FFFF
+            if before < length:
+                after = length - before - step
+                del gaps[place]
+                gaps.extend(gap for gap in ((start, before), (seen + step & 0xFFFF_FFFF, after)) if gap[1] > 0)
+                self._columns["lost"][slot] -= min(step, length - before)
+                return
+        self._columns["duplicates"][slot] += step
 
     def account(self, domain: Domain) -> Account:
         """Read the counters of one domain."""

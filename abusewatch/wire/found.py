@@ -1,0 +1,74 @@
+"""Where the records of a ring lie, collected by layout, and the one gather for each layout that makes them flow batches."""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from abusewatch.model.flow import I64, U8, U32, FlowBatch
+from abusewatch.wire import records
+from abusewatch.wire.domains import Message
+from abusewatch.wire.errors import Reason
+from abusewatch.wire.layout import Layout
+from abusewatch.wire.sampling import RateTable
+
+Span = tuple[I64, I64, I64]
+"""Columns of datagram, offset in it, and count of records there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the datagrams of a ring say about their records, each of shape (n,): see `ring.Ring`."""
+
+    slot: I64
+    exporter: U32
+    rate: U32
+    export_us: I64
+    uptime_ms: I64
+    rates: RateTable
+
+
+@dataclass(slots=True)
+class Found:
+    """Records by layout: in many datagrams, in one, or packed aside with their datagram and message."""
+
+    spans: dict[Layout, list[Span]] = field(default_factory=lambda: defaultdict(list))
+    single: dict[Layout, list[tuple[int, int, int]]] = field(default_factory=lambda: defaultdict(list))
+    packed: dict[Layout, list[tuple[bytes, int, Message]]] = field(default_factory=lambda: defaultdict(list))
+
+    def batches(self, ring: U8, context: Context, counts: Counter[Reason]) -> list[FlowBatch]:
+        """Gather all that was found from the ring, shape (n, slot)."""
+        for layout, single in self.single.items():
+            row, start, count = np.array(single, np.int64).T
+            self.spans[layout].append((row, start, count))
+        made: list[FlowBatch] = []
+        for layout, spans in self.spans.items():
+            rows = _gather(layout, spans, ring, context)
+            if rows is not None:
+                made += records.flows(rows, counts)
+        for layout, packed in self.packed.items():
+            made += records.flows(_join(layout, packed, context), counts)
+        return [batch for batch in made if len(batch)]
+
+
+def _gather(layout: Layout, spans: list[Span], ring: U8, context: Context) -> records.Rows | None:
+    row, start, count = (np.concatenate(columns) for columns in zip(*spans, strict=True))
+    total = int(count.sum())
+    if not total:
+        return None
+    first, span = layout.span
+    begin = row * ring.shape[1] + start + first
+    # The offset of each record: that of its set, plus its number in the set times its length.
+    at = np.repeat(begin - layout.record_length * (np.cumsum(count) - count), count) + layout.record_length * np.arange(total)
+    return records.Rows(
+        layout, sliding_window_view(ring.reshape(-1), span)[at], np.repeat(context.slot[row], count), np.repeat(context.exporter[row], count),
+        np.repeat(context.rate[row], count), np.repeat(context.export_us[row], count), np.repeat(context.uptime_ms[row], count), context.rates,
+    )  # fmt: skip
+
+
+def _join(layout: Layout, packed: list[tuple[bytes, int, Message]], context: Context) -> records.Rows:
+    octets = np.frombuffer(b"".join(row for row, _, _ in packed), np.uint8).reshape(len(packed), -1)
+    at = np.array([row for _, row, _ in packed], np.int64)
+    times = np.array([(message.export_us, message.uptime_ms) for _, _, message in packed], np.int64)
+    return records.Rows(layout, octets, context.slot[at], context.exporter[at], context.rate[at], times[:, 0], times[:, 1], context.rates)
