@@ -19,12 +19,15 @@ from abusewatch.sources.compress import Input, InputError
 from abusewatch.sources.export_datagrams import Decoder, ExporterNumbers, decode, exports_of, is_of_exports
 from abusewatch.sources.order import by_end, joined
 from abusewatch.wire import pcap, pcapng
+from abusewatch.wire.datagrams import split
 from abusewatch.wire.errors import Reason, WireError
 from abusewatch.wire.frames import Frames
 from abusewatch.wire.payload import export_length
 
 DATAGRAMS_LIMIT = 64 << 20
 """Octets of a file of bare datagrams; it has to be walked as a whole."""
+PAYLOAD_LIMIT = 65_507
+"""Octets of one UDP payload (RFC 768): a file no longer than that is taken as one, unless its messages say their own length."""
 EXPECTED = "a capture (pcap, pcapng), flow-export datagrams, or a flow table with a header (CSV, Parquet)"
 
 Walk = Callable[[Iterable[bytes]], Iterator[Frames]]
@@ -161,6 +164,8 @@ class DatagramReading(Reading):
             if len(content) > DATAGRAMS_LIMIT:
                 self.close()
                 raise InputError(f"{self.name}: expected at most {DATAGRAMS_LIMIT >> 20} MiB of datagrams, found more")
+        if len(content) <= PAYLOAD_LIMIT:
+            return split(content)
         found, position = [], 0
         while length := export_length(content, position) if position < len(content) else 0:
             found.append(content[position : position + length])

@@ -147,8 +147,9 @@ def test_bare_datagrams_share_their_templates(opened):
 
 
 def test_datagrams_one_behind_the_other(opened):
-    reading = opened(V5 + TEMPLATE + DATA + b"junk")
-    assert sorted(concat(list(reading.batches())).src_port.tolist()) == [1000, 1234]
+    many = 65_507 // len(V5) + 1  # more than one UDP payload holds
+    reading = opened(V5 * many + TEMPLATE + DATA + b"junk")
+    assert sorted(concat(list(reading.batches())).src_port.tolist()) == [1000, *[1234] * many]
     assert reading.counts["trailing_bytes"] == 1
 
 
