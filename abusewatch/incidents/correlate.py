@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
+import msgspec
 from msgspec.structs import replace
 
 from abusewatch.incidents.lifecycle import Change, step
@@ -77,8 +78,15 @@ def _joined(incident: Incident, detection: Detection, now_us: int) -> Incident:
 
 
 def _newer(one: Detection, other: Detection) -> bool:
-    """Whether `one` is a later version of the same episode: it reaches further, or as far with more seen."""
-    return _reach(one) > _reach(other)
+    """Whether `one` is a later version of the same episode: it reaches further, or as far with more seen.
+
+    Two that reach equally far and still differ are put in the order of their bytes, so that the order of arrival never
+    decides.
+    """
+    if one == other:
+        return False
+    reach, limit = _reach(one), _reach(other)
+    return reach > limit if reach != limit else msgspec.json.encode(one) > msgspec.json.encode(other)
 
 
 def _reach(one: Detection) -> tuple[int, ...]:

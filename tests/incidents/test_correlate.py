@@ -85,6 +85,11 @@ def test_every_order_of_three_versions_ends_the_same():
     assert len({canonical(apply([], order)) for order in permutations(versions)}) == 1
 
 
+def test_two_versions_that_reach_equally_far_do_not_depend_on_their_order():
+    versions = [detection(severity="low", episode="e"), detection(severity="high", episode="e")]
+    assert canonical(apply([], versions)) == canonical(apply([], versions[::-1]))
+
+
 def canonical(some) -> bytes:
     """Compare incidents without their numbers and the order of their findings: those follow the order of arrival."""
     return msgspec.json.encode(
