@@ -5,6 +5,7 @@ Prints a table and writes build/bench.json. All numbers come from this run on th
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,8 @@ from benchmarks import peers, proc, udp
 
 BUILD = udp.BUILD
 BAR = 1_000_000
+READER = re.compile(r"^(.+?) +[\d,]+ packets .* ([\d.]+) M packets/s$", re.MULTILINE)
+MEMORY = re.compile(r"^peak memory of abusewatch: (\d+) MB$", re.MULTILINE)
 
 
 def main() -> None:
@@ -38,11 +41,13 @@ def _say(line: str) -> None:
 
 
 def _captures() -> list[dict]:
-    """Run benchmarks/capture.py, which prints a JSON object a line: reader, packets_per_sec, rss_mb."""
-    done = subprocess.run([sys.executable, "-m", "benchmarks.capture", "--json"], stdout=subprocess.PIPE, text=True, cwd=udp.ROOT, check=False)
+    """Run benchmarks/capture.py and read its lines."""
+    done = subprocess.run([sys.executable, "-m", "benchmarks.capture"], stdout=subprocess.PIPE, text=True, cwd=udp.ROOT, check=False)
     if done.returncode:
         _say("    captures: could not be measured, see above")
-    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    rows = [{"reader": m[1].strip(), "packets_per_sec": round(float(m[2]) * 1e6)} for m in READER.finditer(done.stdout)]
+    memory = MEMORY.search(done.stdout)
+    return rows + ([{"reader": "abusewatch, peak RSS", "rss_mb": int(memory[1])}] if memory else [])
 
 
 def _print(rows: list[dict], captures: list[dict]) -> None:
@@ -60,7 +65,7 @@ def _print(rows: list[dict], captures: list[dict]) -> None:
     if captures:
         print("\nPackets a second from a capture file")
         for row in captures:
-            print("  " + ", ".join(f"{key} {value:,}" if isinstance(value, int) else f"{key} {value}" for key, value in row.items()))
+            print(f"{row['reader']:39} {row['packets_per_sec']:>12,}" if "packets_per_sec" in row else f"{row['reader']:39} {row['rss_mb']:>9,} MB")
 
 
 if __name__ == "__main__":

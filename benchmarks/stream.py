@@ -1,7 +1,8 @@
 """The synthetic traffic of a hosting provider, as flow records and as files of export datagrams for sender.c.
 
-5,000 customers with very unequal traffic, 45 % of it inbound, one record in five part of an attack by one of thirty customers: a horizontal scan of
-eight services, a vertical scan, a random scan, a UDP flood, spam, reflection, password guessing over SSH, and a SYN spray.
+5,000 customers with very unequal traffic. Conversations of good people are answered, so both directions are exported: some 45 % of the records are
+inbound. One record in five is part of an attack by one of thirty customers: a horizontal scan of eight services, a vertical scan, a random scan, a UDP
+flood, spam, reflection, password guessing over SSH, and a SYN spray; only mail and SSH are answered.
 """
 
 import struct
@@ -16,11 +17,18 @@ from abusewatch.sources.encode import encode
 
 OWN = ("198.18.0.0/15", "10.64.0.0/12", "45.64.0.0/18", "91.192.0.0/19", "185.0.0.0/20", "193.0.0.0/24")
 CUSTOMERS, REMOTES, ATTACKERS = 5_000, 200_000, 30
-ATTACK_SHARE, INBOUND_SHARE = 0.2, 0.45
+ATTACK_SHARE = 0.294
+"""Of conversations. Most attacks are not answered and have one record, all else has two; so this is a fifth of the records."""
+RECORDS_EACH = 1.765
+FROM_OUTSIDE = 0.6
+"""Customers are servers more than they are clients."""
+UNANSWERED = 0.01
 BATCH = 100_000
 T0_MS = 1_790_000_000_000
 
 SERVICES = ((443, 0.55), (80, 0.12), (53, 0.12), (123, 0.02), (22, 0.02), (25, 0.03), (587, 0.02), (993, 0.03), (8080, 0.04), (3478, 0.03), (51820, 0.02))
+SERVER_ONLY = (22, 25, 587)
+"""Customers offer these; a customer that mailed or logged in to a thousand hosts would rightly be found."""
 UDP_SERVICES = (53, 123, 3478, 51820)
 FULL, SYN = 0x1B, 0x02
 
@@ -62,36 +70,46 @@ def _customers(rng):
 
 
 def _batch(rng, customers, remotes, number, per_second) -> FlowBatch:
-    n = len(number)
+    total = len(number)
+    n = int(total / RECORDS_EACH * 1.05) + 10  # a few more than needed, cut below
     ports, shares = zip(*SERVICES, strict=True)
-    src = customers[np.minimum(rng.pareto(1.1, n) * 20, 1e9).astype(np.int64) % CUSTOMERS]
-    dst = remotes[np.minimum(rng.pareto(0.9, n) * 200, 1e12).astype(np.int64) % REMOTES]
     dst_port = rng.choice(np.array(ports), n, p=shares)
+    outside = rng.random(n) < FROM_OUTSIDE
+    dst_port[~outside & np.isin(dst_port, SERVER_ONLY)] = 443
     protocol = np.where(np.isin(dst_port, UDP_SERVICES), 17, 6)
     packets = np.maximum(1, rng.lognormal(1.8, 1.3, n)).astype(np.int64)
-    end = T0_MS + number * 1000 // per_second - rng.integers(0, 1500, n)
     flows = {
-        "src": src, "dst": dst, "src_port": rng.integers(1024, 65536, n), "dst_port": dst_port, "protocol": protocol,
-        "flags": np.where(protocol == 6, rng.choice(np.array([FULL, 0x1A, 0x12, SYN]), n, p=[0.8, 0.1, 0.05, 0.05]), 0),
+        "src": customers[np.minimum(rng.pareto(1.1, n) * 20, 1e9).astype(np.int64) % CUSTOMERS],
+        "dst": remotes[np.minimum(rng.pareto(0.9, n) * 200, 1e12).astype(np.int64) % REMOTES],
+        "src_port": rng.integers(1024, 65536, n), "dst_port": dst_port, "protocol": protocol, "flags": np.where(protocol == 6, FULL, 0),
         "packets": packets, "bytes": packets * rng.integers(60, 1200, n),
     }  # fmt: skip
-    attack = np.flatnonzero(rng.random(n) < ATTACK_SHARE)
-    _attack(rng, customers, remotes, flows, attack)
-    benign = np.ones(n, bool)
-    benign[attack] = False
-    _turn(flows, np.flatnonzero(benign & (rng.random(n) < INBOUND_SHARE)))
+    attack = rng.random(n) < ATTACK_SHARE
+    outside &= ~attack
+    flows["src"][outside], flows["dst"][outside] = flows["dst"][outside], flows["src"][outside]
+    answered = rng.random(n) >= UNANSWERED
+    answered[attack] = _attack(rng, customers, remotes, flows, np.flatnonzero(attack))
+    flows = _both_directions(rng, flows, answered, total)
+    end = T0_MS + number * 1000 // per_second - rng.integers(0, 1500, total)
     mapped = {f"{side}_lo": flows.pop(side).astype(np.uint64) | np.uint64(MAPPED) for side in ("src", "dst")}
-    times = {"end_us": end * 1000, "start_us": (end - rng.integers(0, 10_000, n)) * 1000}
-    edge = {"input_if": np.full(n, 7), "output_if": np.full(n, 8)}
-    return batch_of(n, family=4, **flows, **mapped, **times, **edge)
+    times = {"end_us": end * 1000, "start_us": (end - rng.integers(0, 10_000, total)) * 1000}
+    edge = {"input_if": np.full(total, 7), "output_if": np.full(total, 8)}
+    return batch_of(total, family=4, **flows, **mapped, **times, **edge)
 
 
-def _turn(flows, rows):
+def _both_directions(rng, flows, answered, total):
+    """Put behind each answered record that of its answer; give the first `total` records."""
+    row = np.repeat(np.arange(len(answered)), answered + 1)[:total]
+    answer = np.flatnonzero(np.concatenate(([False], row[1:] == row[:-1])))
+    records = {name: column[row] for name, column in flows.items()}
     for a, b in (("src", "dst"), ("src_port", "dst_port")):
-        flows[a][rows], flows[b][rows] = flows[b][rows], flows[a][rows].copy()
+        records[a][answer], records[b][answer] = records[b][answer], records[a][answer].copy()
+    records["bytes"][answer] = records["packets"][answer] * rng.integers(60, 1200, len(answer))
+    return records
 
 
 def _attack(rng, customers, remotes, flows, rows):
+    """Turn these rows into attacks; say which of them are answered."""
     kind = rng.integers(0, ATTACKERS, len(rows))
     flows["src"][rows] = customers[kind * 97 % CUSTOMERS]
 
@@ -118,3 +136,4 @@ def _attack(rng, customers, remotes, flows, rows):
     put((kind >= 24) & (kind < 27), protocol=6, flags=FULL, dst=lambda n: remotes[rng.integers(0, 20, n)], dst_port=22, packets=15,
         bytes=lambda n: rng.integers(1_500, 4_000, n))  # fmt: skip
     put(kind >= 27, **probe, dst=anyone, dst_port=lambda n: rng.choice(np.array([443, 80]), n))
+    return ((kind >= 18) & (kind < 21)) | ((kind >= 24) & (kind < 27))

@@ -1,0 +1,72 @@
+"""The measuring tools measure what they say: the stream's mix, and a sender that dates and numbers what it sends to loopback."""
+
+import json
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from abusewatch.inventory import of_prefixes
+from abusewatch.model.flow import concat
+from abusewatch.wire.datagrams import FlowDecoder
+
+
+@pytest.fixture
+def benchmarks(root, monkeypatch):
+    monkeypatch.syspath_prepend(str(root))
+    import benchmarks.stream
+    import benchmarks.udp
+
+    yield benchmarks
+    for name in [n for n in sys.modules if n.startswith("benchmarks")]:
+        del sys.modules[name]
+
+
+def test_the_stream_has_both_directions_and_no_record_without_a_customer(benchmarks):
+    (batch,) = benchmarks.stream.records(20_000)
+    directions = {d.name: n for d, n in of_prefixes(benchmarks.stream.OWN).label(batch)[1].items()}
+    assert len(batch) == 20_000
+    assert directions["INBOUND"] == pytest.approx(8_700, rel=0.05)
+    assert directions["TRANSIT"] == 0
+    assert int(batch.packets.min()) > 0
+
+
+@pytest.mark.parametrize("form", ["netflow5", "netflow9", "ipfix"])
+def test_the_sender_repeats_the_stream_as_one_exporter_in_real_time(benchmarks, form, tmp_path):
+    if not shutil.which("gcc"):
+        pytest.skip("gcc is not installed")
+    sender = tmp_path / "sender"
+    subprocess.run(["gcc", "-O2", "-o", sender, benchmarks.udp.ROOT / "benchmarks" / "sender.c"], check=True)
+    datagrams, _ = benchmarks.stream.write(tmp_path / "stream", form, 400)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        receiver.settimeout(5)
+        command = [sender, str(receiver.getsockname()[1]), tmp_path / "stream", "400", "0.1"]
+        said = json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout)
+        payloads = [receiver.recv(2000) for _ in range(said["sent"])]
+    assert said["sent"] == 40 > datagrams
+    ring = np.zeros((40, 1500), np.uint8)
+    for row, payload in zip(ring, payloads, strict=True):
+        row[: len(payload)] = np.frombuffer(payload, np.uint8)
+    decoder = FlowDecoder()
+    now = time.time_ns() // 1000
+    batch = concat(decoder.decode(ring, np.array([len(p) for p in payloads], np.uint32), np.ones(40, np.uint32), now).batches)
+    assert len(batch) == said["records"]
+    assert np.abs(batch.end_us - now).max() < 10_000_000
+    (account,) = decoder.accounts
+    assert account.lost == 0
+
+
+def test_the_sender_refuses_what_is_out_of_bounds(benchmarks, tmp_path):
+    if not shutil.which("gcc"):
+        pytest.skip("gcc is not installed")
+    sender = tmp_path / "sender"
+    subprocess.run(["gcc", "-O2", "-o", sender, benchmarks.udp.ROOT / "benchmarks" / "sender.c"], check=True)
+    (tmp_path / "stream").write_bytes(struct.pack("=III", 24, 0, 0) + bytes(24))
+    for rate, seconds in (("0", "1"), ("2000000", "1"), ("1", "1000")):
+        assert subprocess.run([sender, "9", tmp_path / "stream", rate, seconds], capture_output=True, check=False).returncode == 2
