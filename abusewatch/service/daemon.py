@@ -51,6 +51,7 @@ class Daemon:
         """Take a checked setup and how to get the next one (a reload); nothing is opened yet."""
         self.setup = setup
         self.telemetry = Telemetry()
+        self.telemetry.started.set_to_current_time()
         self.endpoint_port = 0
         self.ready = asyncio.Event()
         self._reassemble = reassemble

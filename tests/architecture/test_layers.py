@@ -1,0 +1,119 @@
+"""The shape of the code: imports go one way, nothing is unfinished, broad excepts live at edges only, tests mirror the source."""
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = sorted((ROOT / "abusewatch").rglob("*.py"))
+MODULES = [path for path in SOURCES if path.name != "__init__.py"]
+
+EDGES = {
+    "cli/__init__.py": "the command line: one line instead of a traceback",
+    "service/intake.py": "the flow side: a batch is lost, thread and daemon are not",
+    "service/desk.py": "the case side: the turn is repeated",
+    "casework.py": "one mail cannot be written, the others of the case can",
+}
+"""Where `except Exception` may stand, and what survives it. The list may only shrink."""
+
+NO_MIRROR = {
+    "cli/__main__.py": "one line; every test of tests/cli runs through it",
+    "cli/captures.py": "tests/cli/test_rules.py",
+    "cli/dossier.py": "tests/cli/test_replay.py",
+    "cli/export.py": "tests/cli/test_flows.py",
+    "cli/inputs.py": "tests/cli/test_flows.py, test_replay.py",
+    "cli/judge.py": "tests/cli/test_replay.py",
+    "cli/output.py": "every test of tests/cli",
+    "cli/status.py": "tests/cli/test_run.py",
+    "cli/version.py": "tests/cli/test_main.py",
+    "config/assemble.py": "tests/cli/test_check.py",
+    "config/shipped.py": "tests/cli/test_rules.py",
+    "service/daemon.py": "tests/cli/test_run.py: a daemon is tested as a process",
+}
+"""Modules without a test file of their own name, and where they are tested. The list may only shrink."""
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT / "abusewatch").as_posix()
+
+
+@pytest.mark.skipif(
+    not shutil.which("lint-imports", path=Path(sys.executable).parent), reason="import-linter is not installed"
+)
+def test_imports_go_down_the_river_only():
+    linter = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([linter], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_nothing_is_left_unfinished(path):
+    text = path.read_text()
+    assert not re.search(r"\b(TODO|FIXME|XXX|HACK)\b", text)
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Raise) and "NotImplementedError" in ast.unparse(node):
+            enclosing = text[: text.index("raise NotImplementedError")]
+            assert "class Reading" in enclosing, f"{path} raises NotImplementedError"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_broad_excepts_live_at_the_edges(path):
+    broad = [
+        node.lineno
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ExceptHandler)
+        and (node.type is None or ast.unparse(node.type) in {"Exception", "BaseException"})
+        and ast.unparse(node.body[-1]) != "raise"
+    ]
+    if broad:
+        assert name(path) in EDGES, f"{path}:{broad[0]}: a broad except away from the edges"
+
+
+def test_every_edge_listed_is_one():
+    for edge in EDGES:
+        assert "except Exception" in (ROOT / "abusewatch" / edge).read_text()
+
+
+def test_every_module_says_what_it_is_for():
+    for path in SOURCES:
+        assert ast.get_docstring(ast.parse(path.read_text())), f"{path} has no docstring"
+
+
+def test_every_module_has_its_test_file():
+    missing = [
+        name(path)
+        for path in MODULES
+        if name(path) not in NO_MIRROR and path.relative_to(ROOT).parts[1] != "model" and not mirror(path).exists()
+    ]
+    assert missing == [], "write the test file, or say where the module is tested"
+
+
+def test_the_exceptions_from_that_are_real():
+    for module in NO_MIRROR:
+        path = ROOT / "abusewatch" / module
+        assert path.exists(), module
+        assert not mirror(path).exists(), f"{module} has its test file now: take it off the list"
+
+
+def mirror(path: Path) -> Path:
+    inside = path.relative_to(ROOT / "abusewatch")
+    return ROOT / "tests" / inside.parent / f"test_{inside.name}"
+
+
+def test_nothing_runs_a_shell_or_unpickles():
+    for path in SOURCES:
+        text = path.read_text()
+        assert "shell=True" not in text
+        assert not re.search(r"^\s*(import|from) (pickle|marshal|shelve|telnetlib)\b", text, re.MULTILINE)
+        assert "os.system(" not in text
+
+
+def test_the_daemon_does_not_need_what_only_tests_need():
+    code = "import sys, abusewatch.service.daemon; print({'scapy', 'pyshark', 'duckdb', 'pytest', 'netflow'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

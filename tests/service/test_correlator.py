@@ -1,0 +1,61 @@
+"""Findings become incidents on disk; while the disk fails they wait, and none is lost or told twice."""
+
+import sqlite3
+from types import SimpleNamespace
+
+import pytest
+from msgspec.structs import replace
+
+from abusewatch.cli.captures import expectation
+from abusewatch.cli.inputs import Inputs
+from abusewatch.cli.judge import judge
+from abusewatch.config.assemble import rule_set
+from abusewatch.service.correlator import Correlator
+from abusewatch.storage import MemoryStore
+from abusewatch.telemetry import Telemetry
+
+
+@pytest.fixture(scope="module")
+def detection():
+    from pathlib import Path
+
+    folder = Path(__file__).resolve().parents[2] / "captures/ssh-login-attack"
+    faults = []
+    rules, _ = rule_set(None, (), faults)
+    assert not faults
+    (found,) = judge(Inputs([str(folder / "capture.pcap")]).batches(), rules, expectation(folder).inventory).detections
+    return found
+
+
+def value(telemetry, name, **labels):
+    return telemetry.registry.get_sample_value(f"abusewatch_{name}_total", labels)
+
+
+def test_an_update_is_no_second_finding_and_no_second_incident(detection):
+    telemetry, store = Telemetry(), MemoryStore()
+    sink = Correlator(store, telemetry)
+    sink([detection])
+    sink([replace(detection, last_us=detection.last_us + 1)])
+    assert len(store.open_incidents()) == 1
+    assert value(telemetry, "findings", rule="ssh-login-attack", status="stable") == 1
+    assert value(telemetry, "incidents", kind="login_attack", state="open") == 1
+
+
+def test_while_the_store_fails_findings_wait(detection):
+    telemetry, store = Telemetry(), MemoryStore()
+    broken = SimpleNamespace(open_incidents=store.open_incidents, next_id=store.next_id, save=fails)
+    sink = Correlator(broken, telemetry)
+    sink([detection])
+    assert "disk is full" in sink.failing
+    assert store.open_incidents() == []
+    broken.save = store.save
+    sink([replace(detection, last_us=detection.last_us + 1)])
+    assert sink.failing == ""
+    (incident,) = store.open_incidents()
+    assert incident.last_us == detection.last_us + 1
+    assert value(telemetry, "store_failures") == 1
+    assert value(telemetry, "store_attempts") == 2
+
+
+def fails(_changes):
+    raise sqlite3.OperationalError("database or disk is full")
