@@ -1,0 +1,126 @@
+"""The case side: what is due is written and handed over; a fault is counted and the turn repeated; a clock jump stops mail."""
+
+import asyncio
+import sqlite3
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from abusewatch.casework import Blocked, Report
+from abusewatch.model.incident import Incident
+from abusewatch.model.message import Message
+from abusewatch.outbox import Entry, Settlement, Turn
+from abusewatch.service import desk as subject
+from abusewatch.service.desk import Desk
+from abusewatch.telemetry import Telemetry
+
+INCIDENT = Incident("AW-2026-000001", "C-1", "login_attack", "open", "high", 0.9, "handshake", 0, 0, (), 0, 0)
+MAIL = Message("<1@a.example>", "d", "AW-2026-000001", "operator", "a@a.example", "b@b.example", "s", b"")
+
+
+class Store:
+    def __init__(self):
+        self.saved = []
+
+    def counts(self):
+        return {"queued": 3, "sent": 4}
+
+    def open_incidents(self):
+        return [INCIDENT]
+
+    def save(self, changes):
+        self.saved.extend(changes)
+
+    def purge(self, _now_us, *, dry_run=False):
+        return {"evidence": 0}
+
+
+def made(casework=None, delivery=None):
+    telemetry = Telemetry()
+    return Desk(Store(), casework, delivery, telemetry), telemetry
+
+
+def value(telemetry, name, **labels):
+    return telemetry.registry.get_sample_value(f"abusewatch_{name}", labels)
+
+
+def turns(*answers):
+    left = list(answers)
+    return lambda *_: left.pop(0) if left else []
+
+
+async def test_blocked_mail_is_counted_by_its_reason():
+    report = Report(
+        INCIDENT,
+        1,
+        (MAIL,),
+        (Blocked("customer", "c@c.example", "LeakError"), Blocked("operator", "o@o.example", "TextError")),
+    )
+    desk, telemetry = made(SimpleNamespace(turn=turns([report])))
+    await desk.write_turn()
+    assert value(telemetry, "leak_checks_total") == 3
+    assert value(telemetry, "leak_blocks_total") == 1
+    assert value(telemetry, "messages_total", audience="customer", state="blocked") == 1
+    assert value(telemetry, "outbox_messages", state="queued") == 3
+
+
+@pytest.mark.parametrize(
+    ("reason", "reply"), [("421 busy", "4xx"), ("550 no such user", "5xx"), ("OSError: refused", "none"), ("", "none")]
+)
+async def test_failed_deliveries_are_counted_by_class(reason, reply):
+    outcome = (Entry(1, MAIL, "leased", 1, 0, 0), Settlement("retrying", 0, reason))
+
+    async def turn():
+        return Turn((outcome,))
+
+    desk, telemetry = made(delivery=SimpleNamespace(turn=turn))
+    await desk.deliver_turn()
+    assert value(telemetry, "smtp_attempts_total") == 1
+    assert value(telemetry, "smtp_failures_total", reply=reply) == 1
+
+
+async def test_after_a_clock_jump_no_mail_leaves(monkeypatch):
+    async def turn():
+        raise AssertionError("mail left after the clock jumped")
+
+    desk, telemetry = made(delivery=SimpleNamespace(turn=turn))
+    monkeypatch.setattr(subject, "now_us", lambda: time.time_ns() // 1000 + 365 * 86_400_000_000)
+    await desk.deliver_turn()
+    assert value(telemetry, "clock_jumps_total") == 1
+
+
+async def test_incidents_whose_time_is_over_move():
+    desk, telemetry = made()
+    await desk.keep_turn()
+    ((incident, before),) = desk._store.saved
+    assert (before, incident.state) == ("open", "quiet")
+    assert value(telemetry, "incidents_total", kind="login_attack", state="quiet") == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "bugs"),
+    [(sqlite3.OperationalError("database or disk is full"), 0), (OSError("EIO"), 0), (KeyError("ours"), 1)],
+)
+async def test_a_turn_that_fails_is_counted_and_repeated(monkeypatch, error, bugs):
+    monkeypatch.setattr(subject, "CASEWORK_SECS", 0.001)
+    answers = [error, [], []]
+    loop, gone_round = asyncio.get_running_loop(), asyncio.Event()
+
+    def turn(_now_us):
+        answer = answers.pop(0) if answers else []
+        if not answers:
+            loop.call_soon_threadsafe(gone_round.set)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    desk, telemetry = made(SimpleNamespace(turn=turn))
+    task = asyncio.create_task(desk.write())
+    await asyncio.wait_for(gone_round.wait(), 10)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert value(telemetry, "casework_failures_total") == 1
+    assert value(telemetry, "bugs_total", stage="casework") == bugs
+    assert desk.failing == ""

@@ -1,0 +1,159 @@
+"""The flow side: everything that arrives is accounted for, a fault of ours costs a batch, silence lets time go on."""
+
+import socket
+import time
+from functools import partial
+
+import pytest
+import structlog
+
+from abusewatch.cli.captures import expectation
+from abusewatch.cli.inputs import Inputs
+from abusewatch.config.assemble import rule_set
+from abusewatch.inventory import of_prefixes
+from abusewatch.pipeline import Pipeline
+from abusewatch.service.intake import Feed, Intake
+from abusewatch.sources.encode import encode
+from abusewatch.sources.export import send
+from abusewatch.sources.udp import UdpSettings, UdpSource
+from abusewatch.telemetry import Telemetry
+
+
+@pytest.fixture
+def found():
+    return []
+
+
+@pytest.fixture
+def pipeline(root, found):
+    faults = []
+    rules, _ = rule_set(None, (), faults)
+    assert not faults
+    return Pipeline(rules, expectation(root / "captures/ssh-login-attack").inventory, found.extend)
+
+
+@pytest.fixture
+def start():
+    running = []
+
+    def started(pipeline, *, sampling=0, allow=("127.0.0.1",), sources=1):
+        feeds = [
+            Feed(UdpSource(UdpSettings(port=0, allow=allow, ring_slots=1024), f"edge-{n}"), sampling, n)
+            for n in range(sources)
+        ]
+        intake = Intake(feeds, pipeline, telemetry := Telemetry())
+        intake.start()
+        running.append(intake)
+        return intake, telemetry
+
+    yield started
+    for intake in running:
+        intake.stop(10)
+
+
+def value(telemetry, name, **labels):
+    return telemetry.registry.get_sample_value(f"abusewatch_{name}", labels)
+
+
+def until(condition, seconds=10):
+    give_up = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
+
+
+def port(intake, number=0):
+    return intake.feeds[number].source.addresses[0][1]
+
+
+def export(root, to):
+    capture = root / "captures/ssh-login-attack/capture.pcap"
+    return send(encode(Inputs([str(capture)]).batches(), "netflow9"), ("127.0.0.1", to))
+
+
+@pytest.mark.parametrize("sources", [1, 3])
+def test_an_attack_is_found_and_every_datagram_accounted_for(start, pipeline, found, root, sources):
+    intake, telemetry = start(pipeline, sources=sources)
+    sent = export(root, port(intake, sources - 1))
+    until(lambda: intake.feeds[-1].decoded == sent.datagrams)
+    assert intake.stop(20)
+    assert {detection.finding.rule for detection in found} == {"ssh-login-attack"}
+    name = f"edge-{sources - 1}"
+    assert value(telemetry, "datagrams_total", source=name, outcome="decoded") == sent.datagrams
+    assert value(telemetry, "datagrams_total", source=name, outcome="rejected") == 0
+    assert value(telemetry, "records_total", source=name) >= sent.records
+
+
+def test_silence_lets_event_time_go_on(start, pipeline, found, root):
+    intake, _ = start(pipeline)
+    export(root, port(intake))
+    until(lambda: found, seconds=60)
+
+
+def test_nonsense_is_counted_by_reason(start, pipeline):
+    intake, telemetry = start(pipeline)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        for payload in (b"\0", b"\0\x63" + b"x" * 40, b"", b"\0\x05\0\x01"):
+            sock.sendto(payload, ("127.0.0.1", port(intake)))
+    until(lambda: intake.feeds[0].source.counts().received == 4)
+    assert intake.stop(10)
+    assert value(telemetry, "datagrams_total", source="edge-0", outcome="rejected") == 4
+    assert (
+        sum(
+            value(telemetry, "rejected_total", reason=r)
+            for r in ("empty", "truncated", "unknown_version", "bad_length")
+        )
+        == 4
+    )
+
+
+def test_an_unlisted_exporter_is_counted_and_not_read(start, pipeline, root):
+    intake, telemetry = start(pipeline, allow=("192.0.2.1",))
+    sent = export(root, port(intake))
+    until(lambda: intake.feeds[0].source.counts().unlisted == sent.datagrams)
+    assert intake.stop(10)
+    assert value(telemetry, "datagrams_total", source="edge-0", outcome="unlisted") == sent.datagrams
+    assert value(telemetry, "records_total", source="edge-0") == 0
+
+
+def test_a_fault_of_ours_costs_a_batch_and_no_more(start, pipeline, root, monkeypatch):
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
+    intake, telemetry = start(pipeline)
+    monkeypatch.setattr(pipeline, "feed", partial(divmod, 1, 0))
+    sent = export(root, port(intake))
+    until(lambda: intake.feeds[0].decoded == sent.datagrams)
+    assert value(telemetry, "bugs_total", stage="detect") >= 1
+    monkeypatch.undo()
+    export(root, port(intake))
+    until(lambda: pipeline.records >= sent.records)
+    structlog.reset_defaults()
+
+
+def test_the_configured_rate_fills_in_for_a_silent_exporter(start, root):
+    seen = []
+    pipeline = Pipeline((), of_prefixes(["198.51.100.0/24"]), seen.extend)
+    intake, _ = start(pipeline, sampling=512)
+    batch = next(Inputs([str(root / "captures/ssh-login-attack/capture.pcap")]).batches())
+    unknown = batch.with_columns(sampling_rate=batch.sampling_rate * 0)
+    assert set(intake.feeds[0].completed(unknown).sampling_rate.tolist()) == {512}
+    assert set(intake.feeds[0].completed(batch).sampling_rate.tolist()) == {1}
+
+
+def test_a_swap_happens_between_two_batches(start, pipeline, root):
+    intake, _ = start(pipeline)
+    other = Pipeline((), of_prefixes(["198.51.100.0/24"]), lambda _: None)
+    intake.swap(lambda _: other)
+    until(lambda: intake._pipeline is other)
+    sent = export(root, port(intake))
+    until(lambda: other.records >= sent.records)
+
+
+def test_a_port_that_is_taken_leaves_nothing_open(pipeline):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", 0))
+        first = UdpSource(UdpSettings(port=0, allow=("127.0.0.1",), ring_slots=64), "first")
+        second = UdpSource(UdpSettings(port=other.getsockname()[1], ring_slots=64), "second")
+        intake = Intake([Feed(first, 0, 0), Feed(second, 0, 1)], pipeline, Telemetry())
+        with pytest.raises(OSError, match="in use"):
+            intake.start()
+        assert first.addresses == ()
