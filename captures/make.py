@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from lab import attacks, benign  # noqa: F401 (importing registers the scenarios)
+from lab import attacks, benign, floods, logins, reflectors, scans  # noqa: F401 (importing registers the scenarios)
 from lab.scenario import ALWAYS_NEEDED, REGISTRY, Scenario, make, manifest
 
 

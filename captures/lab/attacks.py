@@ -1,13 +1,10 @@
 """The attacks: each is a real tool, bounded in count and time, run by the customer at 198.51.100.10 unless said otherwise."""
 
-from pathlib import Path
-
 from lab import servers
 from lab.scenario import Expected, scenario
 from lab.topology import Lab, v4
 
 OFFENDER = v4(10)
-TOOLS = Path(__file__).resolve().parent / "tools"
 OPERATOR_A, OPERATOR_B = "203.0.113.10", "192.0.2.10"
 
 
@@ -118,9 +115,9 @@ def telnet_neighbourhood(lab: Lab) -> None:
     remark="The sprayer is captures/lab/tools/telnet_sprayer.py: real TCP sockets, no malware took part.",
 )
 def telnet_worm(lab: Lab) -> None:
-    """Half a minute of spraying, one address in six in the network with real telnet servers."""
+    """Twenty seconds of spraying, one address in six in the network with real telnet servers."""
     wide = ["198.18.0.0/15"] * 5
-    lab.customers[10].run("python3", TOOLS / "telnet_sprayer.py", 80, 30, *wide, "203.0.113.0/24")
+    lab.customers[10].run("python3", lab.tools / "telnet_sprayer.py", 80, 20, *wide, "203.0.113.0/24")
 
 
 def silent_victim(lab: Lab) -> None:
@@ -136,8 +133,8 @@ def silent_victim(lab: Lab) -> None:
     findings=(Expected("syn-flood", "syn_flood", OFFENDER, (80,)),),
 )
 def syn_flood(lab: Lab) -> None:
-    """Thirteen thousand SYNs, one victim."""
-    lab.customers[10].run("hping3", "-q", "-I", "eth0", "-S", "-p", 80, "-i", "u1000", "-c", 13000, OPERATOR_A, seconds=30)
+    """Eight thousand SYNs, one victim."""
+    lab.customers[10].run("hping3", "-q", "-I", "eth0", "-S", "-p", 80, "-i", "u1000", "-c", 8000, OPERATOR_A, seconds=30)
 
 
 def web_victim(lab: Lab) -> None:
@@ -150,11 +147,11 @@ def web_victim(lab: Lab) -> None:
     web_victim,
     shows="hping3 floods a web server that answers every SYN; the customer's kernel resets each half-open connection.",
     packages=("hping3", "nginx-light"),
-    findings=(Expected("syn-flood", "syn_flood", OFFENDER, (80,)),),
+    findings=(Expected("syn-flood-half-open", "syn_flood", OFFENDER, (80,)),),
 )
 def syn_flood_answered(lab: Lab) -> None:
     """SYN, SYN-ACK and RST one to one: no ratio of bytes or packets shows this flood."""
-    lab.customers[10].run("hping3", "-q", "-I", "eth0", "-S", "-p", 80, "-i", "u2000", "-c", 4500, OPERATOR_B, seconds=30)
+    lab.customers[10].run("hping3", "-q", "-I", "eth0", "-S", "-p", 80, "-i", "u2000", "-c", 2500, OPERATOR_B, seconds=30)
 
 
 @scenario(
@@ -164,8 +161,8 @@ def syn_flood_answered(lab: Lab) -> None:
     findings=(Expected("udp-flood", "udp_flood", OFFENDER, (7777,)),),
 )
 def udp_flood(lab: Lab) -> None:
-    """Sixteen thousand datagrams, one victim."""
-    lab.customers[10].run("hping3", "-q", "-I", "eth0", "--udp", "-d", 900, "-p", 7777, "-i", "u1000", "-c", 16000, OPERATOR_A, seconds=30)
+    """Nine thousand datagrams, one victim."""
+    lab.customers[10].run("hping3", "-q", "-I", "eth0", "--udp", "-d", 900, "-p", 7777, "-i", "u1000", "-c", 9000, OPERATOR_A, seconds=30)
 
 
 VICTIM_OF_REFLECTION = "192.0.2.99"

@@ -1,12 +1,9 @@
 """The look-alikes: honest traffic that a careless rule would call an attack. Each must give no finding."""
 
-from pathlib import Path
-
 from lab import servers
 from lab.scenario import scenario
 from lab.topology import Lab, Namespace, v4, wait
 
-TOOLS = Path(__file__).resolve().parent / "tools"
 RESOLVER = "192.0.2.53"
 
 
@@ -93,7 +90,7 @@ def ssh_server(lab: Lab) -> None:
 def benign_ssh(lab: Lab) -> None:
     """Type beside a few short sessions."""
     customer, options = lab.customers[20], ssh_options(lab)
-    typing = customer.start("python3", TOOLS / "typist.py", 80, "ssh", *options, "root@203.0.113.10")
+    typing = customer.start("python3", lab.tools / "typist.py", 80, "ssh", *options, "root@203.0.113.10")
     for number, command in enumerate(("uptime", "df -h", "uname -a", "ls -lR /etc", "id", "cat /etc/services", "true", "date")):
         wait(6 + number % 4)
         customer.run("ssh", *options, f"root@{('203.0.113.10', '192.0.2.10')[number % 2]}", command)
@@ -102,14 +99,14 @@ def benign_ssh(lab: Lab) -> None:
 
 @scenario(
     ssh_server,
-    shows="A nightly backup: rsync over SSH pushes 6 MB in 300 files at 20 Mbit/s, then runs again and finds nothing to do.",
+    shows="A nightly backup: rsync over SSH pushes 3.6 MB in 180 files at 20 Mbit/s, then runs again and finds nothing to do.",
     packages=("rsync", "openssh-client", "openssh-server"),
     customers=(20,),
     roles={20: ("backup",)},
 )
 def benign_backup(lab: Lab) -> None:
     """Push twice."""
-    for number in range(300):
+    for number in range(180):
         (lab.file(f"home/file{number}", "")).write_bytes(bytes((number * 7 + step) % 251 for step in range(1000)) * 20)
     shell = " ".join(map(str, ("ssh", *ssh_options(lab))))
     for _ in range(2):
@@ -122,8 +119,9 @@ def benign_backup(lab: Lab) -> None:
     shows="A build server polls a git repository over SSH every fifteen seconds for seven minutes: thirty sessions, all alike.",
     packages=("git", "openssh-client", "openssh-server"),
     customers=(20,),
-    remark="The hardest look-alike of a password attack: established sessions of one size at an even pace. Only that each of them "
-    "succeeds, which a flow does not say, and the packets of each, tell it from guessing.",
+    roles={20: ("monitor",)},
+    remark="The hardest look-alike of a password attack: established sessions of one size at an even pace, four a minute. Flows do not "
+    "say that each of them succeeded; so the inventory must say that this host polls (role monitor).",
 )
 def benign_git_poll_fast(lab: Lab) -> None:
     """Poll."""
@@ -244,4 +242,122 @@ def benign_scanned(lab: Lab) -> None:
 def benign_backscatter(lab: Lab) -> None:
     """The victim's answers are not an attack."""
     lab.internet.ip("route", "add", "blackhole", "198.18.0.0/16", "table", "local")  # strangers who do not reset
-    lab.internet.run("python3", TOOLS / "forged_syns.py", "198.18.0.0/16", v4(20), 80, 2000, 200, seconds=40)
+    lab.internet.run("python3", lab.tools / "forged_syns.py", "198.18.0.0/16", v4(20), 80, 2000, 200, seconds=40)
+
+
+def crawled_sites(lab: Lab) -> None:
+    """Sixty sites, of which six have died."""
+    lab.customer(20)
+    servers.nginx(lab, lab.internet, *(f"203.0.113.{number}" for number in range(1, 61)))
+    lab.silent(*(f"203.0.113.{number}/32" for number in range(10, 61, 10)))
+
+
+@scenario(
+    crawled_sites,
+    shows="A crawler asks sixty web sites for three pages each; six of the sites are dead links.",
+    packages=("curl", "nginx-light"),
+    customers=(20,),
+)
+def benign_crawler(lab: Lab) -> None:
+    """Three rounds, ten connections at once."""
+    for path in ("index.html", "4k", "4k"):
+        pages = [f"http://203.0.113.{number}/{path}" for number in range(1, 61)]
+        lab.customers[20].run("curl", "-s", "-Z", "--parallel-max", 10, "-m", 8, "-o", "/dev/null", *pages)
+        wait(5)
+
+
+def fleet(lab: Lab) -> None:
+    """Thirty hosts that the customer administers."""
+    lab.customer(20)
+    servers.sshd(lab, lab.internet, "0.0.0.0", settings="MaxStartups 50\n")  # sshd listens on sixteen addresses at most
+    lab.file("hosts.txt", "".join(f"203.0.113.{number}\n" for number in range(1, 31)))
+
+
+@scenario(
+    fleet,
+    shows="Configuration management from a bastion: five at a time, thirty SSH servers are visited twice, each visit a few commands.",
+    packages=("openssh-client", "openssh-server"),
+    customers=(20,),
+)
+def benign_fleet(lab: Lab) -> None:
+    """Two rounds over thirty hosts."""
+    ssh = " ".join(map(str, ("ssh", "-n", *ssh_options(lab))))
+    for command in ("uname -a; df; mount", "true"):
+        visit = f"xargs -P 5 -I HOST {ssh} root@HOST '{command}' < {lab.scratch}/hosts.txt"
+        lab.customers[20].run("sh", "-c", visit)
+        wait(20)
+
+
+def traced(lab: Lab) -> None:
+    """Somewhere to trace to."""
+    lab.customer(20)
+    lab.silent("203.0.113.200/32")
+
+
+@scenario(
+    traced,
+    shows="mtr traces the way to two hosts, one of which is silent, fifty probes each.",
+    packages=("mtr-tiny",),
+    customers=(20,),
+)
+def benign_traceroute(lab: Lab) -> None:
+    """Two traces."""
+    for target in ("203.0.113.10", "203.0.113.200"):
+        lab.customers[20].run("mtr", "-n", "-r", "-c", 50, "-i", 0.3, target, seconds=60)
+
+
+def speed_server(lab: Lab) -> None:
+    """iperf3 waiting."""
+    lab.customer(20, mbit=20)
+    lab.internet.start("iperf3", "-s", "-B", "203.0.113.10")
+    servers.listening(lab.internet, "203.0.113.10", 5201)
+
+
+@scenario(
+    speed_server,
+    shows="A speed test: iperf3 uploads over TCP as fast as a 20 Mbit/s line allows, then downloads.",
+    packages=("iperf3",),
+    customers=(20,),
+)
+def benign_speed_test(lab: Lab) -> None:
+    """Two megabytes each way."""
+    for direction in ((), ("-R",)):
+        lab.customers[20].run("iperf3", "-c", "203.0.113.10", "-n", "2M", *direction)
+
+
+@scenario(
+    speed_server,
+    shows="Voice: iperf3 sends and receives fifty UDP datagrams of 172 bytes a second each way for a minute, as a telephone call does.",
+    packages=("iperf3",),
+    customers=(20,),
+)
+def benign_voice(lab: Lab) -> None:
+    """A call of a minute."""
+    lab.customers[20].run("iperf3", "-c", "203.0.113.10", "-u", "-l", 172, "-b", "69k", "--bidir", "-t", 60, seconds=80)
+
+
+def name_server(lab: Lab) -> None:
+    """The customer's authoritative name server."""
+    customer = lab.customer(20)
+    zone = lab.file(
+        "zone.conf",
+        f'server:\n interface: {v4(20)}\n access-control: 0.0.0.0/0 allow\n do-daemonize: no\n username: ""\n chroot: ""\n'
+        f' directory: "{lab.scratch}"\n pidfile: ""\n use-syslog: no\n local-zone: "customer.example." static\n'
+        ' local-data: "www.customer.example. 300 IN A 198.51.100.20"\n',
+    )
+    customer.start("unbound", "-d", "-c", zone)
+    servers.listening(customer, v4(20), 53)
+    lab.file("asked.txt", "www.customer.example A\nno.customer.example AAAA\n" * 20)
+
+
+@scenario(
+    name_server,
+    shows="A customer's authoritative name server answers forty queries from each of sixty resolvers.",
+    packages=("unbound", "dnsperf"),
+    customers=(20,),
+    roles={20: ("dns_authoritative",)},
+)
+def benign_authority(lab: Lab) -> None:
+    """Sixty resolvers, one after the other."""
+    for number in range(1, 61):
+        lab.internet.run("dnsperf", "-s", v4(20), "-a", f"203.0.113.{number}", "-d", lab.scratch / "asked.txt", "-n", 1, "-Q", 80, shown=number == 1)

@@ -34,7 +34,7 @@ def recording(lab: Lab, raw: Path, interface: str = "uplink") -> Iterator[None]:
     try:
         yield
     finally:
-        time.sleep(0.5)  # answers still on their way, and tcpdump's buffer
+        time.sleep(1.5)  # answers still on their way; the kernel hands blocks to tcpdump once a second
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(10)

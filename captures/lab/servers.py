@@ -80,3 +80,15 @@ def names(place: Namespace, address: str, hosts: dict[str, str]) -> None:
     place.start("dnsmasq", "-k", "-C", "/dev/null", "--no-resolv", "--no-hosts", "--user=root", "--pid-file=",
                 "--bind-interfaces", f"--listen-address={address}", *records)  # fmt: skip
     listening(place, address, 53)
+
+
+def vsftpd(lab: Lab, place: Namespace, address: str) -> None:
+    """vsftpd for local users, whom nobody here is."""
+    Path("/run/vsftpd/empty").mkdir(parents=True, exist_ok=True)
+    config = lab.file(
+        "vsftpd.conf",
+        f"listen=YES\nbackground=NO\nlisten_address={address}\nanonymous_enable=NO\nlocal_enable=YES\npam_service_name=vsftpd\n"
+        "secure_chroot_dir=/run/vsftpd/empty\n",
+    )
+    place.start("vsftpd", config)
+    listening(place, address, 21)

@@ -25,6 +25,7 @@ QUIET_KERNEL = {
     "net.ipv6.conf.all.forwarding": 1,
     "net.ipv4.conf.all.rp_filter": 0,  # forged sources must reach the edge's port: that is what is to be seen
     "net.ipv4.conf.default.rp_filter": 0,
+    "net.ipv6.ip_nonlocal_bind": 1,  # a server may take any address of the prefixes, as it may of IPv4's
     "net.ipv6.conf.default.accept_dad": 0,
     "net.ipv6.conf.default.addr_gen_mode": 1,
     "net.ipv6.conf.default.router_solicitations": 0,
@@ -109,6 +110,8 @@ class Namespace:
 class Lab:
     """The edge, the internet and as many customers as are asked for."""
 
+    tools = Path(__file__).resolve().parent / "tools"
+
     def __init__(self) -> None:
         self.tag = f"aw{os.getpid()}"
         self.told: list[tuple[str, str]] = []
@@ -135,7 +138,7 @@ class Lab:
 
     def public(self, text: str) -> str:
         """A command line as the README shows it: without the name of the temporary folder."""
-        return text.replace(str(self.scratch), "$LAB")
+        return text.replace(str(self.scratch), "$LAB").replace(str(self.tools.parent.parent), "captures")
 
     def file(self, name: str, text: str) -> Path:
         """A configuration or word list in the lab's temporary folder."""

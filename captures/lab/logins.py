@@ -1,0 +1,161 @@
+"""Password guessing beyond SSH over IPv4: other tools, other services, many hosts at once."""
+
+import subprocess
+from pathlib import Path
+
+from lab import servers
+from lab.attacks import OFFENDER, OPERATOR_A, two_ssh_servers
+from lab.scenario import Expected, scenario
+from lab.topology import Lab, v6
+
+OPERATOR_6 = "2001:db8:ffff:a::10"
+SPRAYED = tuple(f"{network}.{number}" for network in ("203.0.113", "192.0.2") for number in range(21, 29))
+
+
+def words(lab: Lab, count: int) -> None:
+    """A word list, and customer 10 who has it."""
+    lab.customer(10)
+    lab.file("words.txt", "".join(f"password{number}\n" for number in range(count)))
+
+
+def guessed(rule: str, kind: str, port: int, **more: object) -> tuple[Expected, ...]:
+    """The finding of guessing at one port."""
+    return (Expected(rule, kind, OFFENDER, (port,), **more),)  # type: ignore[arg-type]
+
+
+def hydra(lab: Lab, target: str, *user: object, tasks: int = 4, seconds: float = 120) -> None:
+    """hydra with the word list."""
+    lab.customers[10].run("hydra", "-I", *user, "-P", lab.scratch / "words.txt", "-t", tasks, "-w", 2, target, seconds=seconds)
+
+
+@scenario(
+    two_ssh_servers,
+    shows="medusa guesses passwords for root on one sshd, two at a time.",
+    packages=("medusa", "openssh-server"),
+    findings=guessed("ssh-login-attack", "login_attack", 22),
+)
+def ssh_login_attack_medusa(lab: Lab) -> None:
+    """Another tool, another session length."""
+    lab.customers[10].run("medusa", "-h", OPERATOR_A, "-u", "root", "-P", lab.scratch / "words.txt", "-M", "ssh", "-t", 2)
+
+
+@scenario(
+    two_ssh_servers,
+    shows="ncrack guesses passwords for root on one sshd.",
+    packages=("ncrack", "openssh-server"),
+    findings=guessed("ssh-login-attack", "login_attack", 22),
+)
+def ssh_login_attack_ncrack(lab: Lab) -> None:
+    """A third tool."""
+    lab.customers[10].run("ncrack", "-p", 22, "-u", "root", "-P", lab.scratch / "words.txt", OPERATOR_A)
+
+
+def ssh_server_6(lab: Lab) -> None:
+    """An sshd with an IPv6 address only."""
+    words(lab, 120)
+    servers.sshd(lab, lab.internet, OPERATOR_6, settings="MaxAuthTries 3\n")
+
+
+@scenario(
+    ssh_server_6,
+    shows="hydra guesses passwords for root on an sshd over IPv6.",
+    packages=("hydra", "openssh-server"),
+    findings=(Expected("ssh-login-attack", "login_attack", v6(10), (22,)),),
+)
+def ssh_login_attack_v6(lab: Lab) -> None:
+    """The first attack, over IPv6."""
+    lab.customers[10].run("hydra", "-I", "-6", "-l", "root", "-P", lab.scratch / "words.txt", "-t", 4, "-w", 2, f"ssh://[{OPERATOR_6}]")
+
+
+def many_ssh_servers(lab: Lab) -> None:
+    """Sixteen sshds at two operators."""
+    words(lab, 20)
+    servers.sshd(lab, lab.internet, *SPRAYED)
+    lab.file("hosts.txt", "\n".join(SPRAYED) + "\n")
+
+
+@scenario(
+    many_ssh_servers,
+    shows="medusa tries twenty common passwords on each of sixteen SSH servers, three a session: too few sessions at each to be seen there.",
+    packages=("medusa", "openssh-server"),
+    findings=guessed("password-spray", "password_spray", 22, min_targets=16),
+)
+def password_spray(lab: Lab) -> None:
+    """Twenty tries a host."""
+    lab.customers[10].run("medusa", "-H", lab.scratch / "hosts.txt", "-T", 4, "-u", "root", "-P", lab.scratch / "words.txt", "-M", "ssh")
+
+
+def ftp_server(lab: Lab) -> None:
+    """vsftpd for local users only."""
+    words(lab, 80)
+    servers.vsftpd(lab, lab.internet, OPERATOR_A)
+
+
+@scenario(
+    ftp_server,
+    shows="medusa guesses passwords on an FTP server, one try a session.",
+    packages=("medusa", "vsftpd"),
+    findings=guessed("login-attack", "login_attack", 21),
+)
+def ftp_login_attack(lab: Lab) -> None:
+    """Eighty passwords."""
+    lab.customers[10].run("medusa", "-h", OPERATOR_A, "-u", "backup", "-P", lab.scratch / "words.txt", "-M", "ftp", "-t", 3, seconds=100)
+
+
+def telnet_server(lab: Lab) -> None:
+    """telnetd whose login always fails."""
+    words(lab, 150)
+    servers.telnetds(lab, lab.internet, OPERATOR_A)
+
+
+@scenario(
+    telnet_server,
+    shows="ncrack guesses passwords on one telnet server.",
+    packages=("ncrack", "inetutils-telnetd", "openbsd-inetd"),
+    findings=guessed("login-attack", "login_attack", 23),
+)
+def telnet_login_attack(lab: Lab) -> None:
+    """A hundred and fifty passwords."""
+    lab.customers[10].run("ncrack", "-p", 23, "-u", "admin", "-P", lab.scratch / "words.txt", OPERATOR_A)
+
+
+def mysql_server(lab: Lab) -> None:
+    """MariaDB with one account that may log in from outside."""
+    words(lab, 80)
+    data = lab.scratch / "mysql"
+    argv = ["mariadb-install-db", "--no-defaults", "--user=root", f"--datadir={data}", "--skip-test-db"]
+    subprocess.run(argv, check=True, capture_output=True, timeout=60)
+    account = lab.file("account.sql", "CREATE USER 'admin'@'%' IDENTIFIED BY 'not-in-the-list';\n")
+    lab.internet.start("mariadbd", "--no-defaults", "--user=root", f"--datadir={data}", f"--socket={data}/socket", f"--bind-address={OPERATOR_A}",
+                       f"--pid-file={data}/pid", "--skip-name-resolve", "--max-connect-errors=100000", f"--init-file={account}")  # fmt: skip
+    servers.listening(lab.internet, OPERATOR_A, 3306, seconds=20)
+
+
+@scenario(
+    mysql_server,
+    shows="hydra guesses the password of an account on a MariaDB server.",
+    packages=("hydra", "mariadb-server"),
+    findings=guessed("login-attack", "login_attack", 3306),
+)
+def mysql_login_attack(lab: Lab) -> None:
+    """Eighty passwords."""
+    hydra(lab, f"mysql://{OPERATOR_A}", "-l", "admin")
+
+
+def rdp_server(lab: Lab) -> None:
+    """xrdp with its own configuration but for the address."""
+    words(lab, 60)
+    changed = Path("/etc/xrdp/xrdp.ini").read_text().replace("port=3389", f"port=tcp://{OPERATOR_A}:3389", 1)
+    lab.internet.start("xrdp", "--nodaemon", "--config", lab.file("xrdp.ini", changed))
+    servers.listening(lab.internet, OPERATOR_A, 3389)
+
+
+@scenario(
+    rdp_server,
+    shows="ncrack guesses passwords on a remote desktop server.",
+    packages=("ncrack", "xrdp"),
+    findings=guessed("login-attack", "login_attack", 3389),
+)
+def rdp_login_attack(lab: Lab) -> None:
+    """As many of sixty passwords as a hundred seconds allow."""
+    lab.customers[10].run("ncrack", "-p", 3389, "-u", "administrator", "-P", lab.scratch / "words.txt", OPERATOR_A, seconds=100)

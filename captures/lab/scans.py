@@ -1,0 +1,114 @@
+"""Scans beyond the first two: other tools, other protocols, IPv6."""
+
+from lab import servers
+from lab.attacks import OFFENDER, OPERATOR_A, one_customer, one_server, populated_network, port_scan_finding
+from lab.scenario import Expected, scenario
+from lab.topology import LINK_MACS, Lab, v6
+
+HOSTS_6 = tuple(f"2001:db8:ffff:{network:x}::{number:x}" for network in range(10) for number in range(1, 13))
+
+
+def scanned(rule: str, port: int | None, min_targets: int) -> tuple[Expected, ...]:
+    """The finding of one port over many hosts."""
+    kind = "address_scan" if rule.endswith("address-scan") else rule.replace("-", "_")
+    return (Expected(rule, kind, OFFENDER, (port,) if port else (), min_targets),)
+
+
+def wide_network(lab: Lab) -> None:
+    """A benchmark network of which most is unused and some refuses."""
+    lab.customer(10)
+    lab.silent("198.18.0.0/23", "198.18.2.0/24")
+
+
+@scenario(
+    wide_network,
+    shows="masscan looks for one port on a thousand addresses at 200 a second; three of four are unused.",
+    packages=("masscan",),
+    findings=scanned("address-scan", 445, 500),
+)
+def address_scan_masscan(lab: Lab) -> None:
+    """A scanner with a TCP stack of its own."""
+    lab.customers[10].run("masscan", "198.18.0.0/22", "-p", 445, "--rate", 200, "-e", "eth0", "--source-ip", OFFENDER,
+                          "--router-mac", LINK_MACS[0].replace(":", "-"), "--wait", 2)  # fmt: skip
+
+
+@scenario(
+    populated_network,
+    shows="nmap looks for SNMP on 200 addresses of one network over UDP.",
+    packages=("nmap", "nginx-light"),
+    findings=scanned("udp-address-scan", 161, 100),
+)
+def address_scan_udp(lab: Lab) -> None:
+    """One UDP port, 200 hosts."""
+    lab.customers[10].run("nmap", "-sU", "-Pn", "-n", "-p", 161, "--max-rate", 40, "--max-retries", 1, "203.0.113.1-200")
+
+
+def network_6(lab: Lab) -> None:
+    """IPv6 subnets, most of them unused."""
+    lab.customer(10)
+    lab.silent(*(f"2001:db8:ffff:{network:x}::/64" for network in range(3, 10)))
+    servers.nginx(lab, lab.internet, HOSTS_6[0], HOSTS_6[13], port=8080)
+
+
+@scenario(
+    network_6,
+    shows="nmap looks for one port on 120 addresses in ten IPv6 subnets.",
+    packages=("nmap", "nginx-light"),
+    findings=(Expected("address-scan", "address_scan", v6(10), (8080,), 50),),
+)
+def address_scan_v6(lab: Lab) -> None:
+    """One port, 120 hosts, IPv6."""
+    targets = lab.file("hosts6.txt", "\n".join(HOSTS_6) + "\n")
+    lab.customers[10].run("nmap", "-6", "-sS", "-Pn", "-n", "-p", 8080, "--max-rate", 40, "-iL", targets)
+
+
+@scenario(
+    one_customer,
+    shows="nmap tries the thousand most used TCP ports of one IPv6 host.",
+    packages=("nmap",),
+    findings=(Expected("port-scan", "port_scan", v6(10)),),
+)
+def port_scan_v6(lab: Lab) -> None:
+    """A thousand ports, IPv6."""
+    lab.customers[10].run("nmap", "-6", "-sS", "-Pn", "-n", "--max-rate", 100, "2001:db8:ffff::10")
+
+
+def scan_with_flags(flag: str, words: str) -> None:
+    """nmap's scans that avoid the SYN flag."""
+
+    def play(lab: Lab) -> None:
+        lab.customers[10].run("nmap", flag, "-Pn", "-n", "--max-rate", 100, "--top-ports", 300, OPERATOR_A)
+
+    play.__name__ = f"port_scan_{words.lower()}"
+    scenario(
+        one_server,
+        shows=f"nmap tries the 300 most used TCP ports of one host with {words} packets, which open nothing: closed ports reset.",
+        packages=("nmap", "nginx-light", "openssh-server"),
+        findings=port_scan_finding(),
+    )(play)
+
+
+for option, flags in (("-sF", "FIN"), ("-sN", "NULL"), ("-sX", "Xmas"), ("-sA", "ACK")):
+    scan_with_flags(option, flags)
+
+
+@scenario(
+    populated_network,
+    shows="fping looks for hosts among 200 addresses by ICMP echo; about half answer.",
+    packages=("fping", "nginx-light"),
+    findings=scanned("icmp-scan", None, 90),
+)
+def icmp_scan(lab: Lab) -> None:
+    """A ping sweep."""
+    lab.customers[10].run("fping", "-q", "-r", 1, "-g", "203.0.113.1", "203.0.113.200")
+
+
+@scenario(
+    wide_network,
+    shows="svmap of SIPVicious looks for telephone servers on 250 addresses; none answers.",
+    packages=("sipvicious",),
+    findings=scanned("sip-scan", 5060, 100),
+)
+def sip_scan(lab: Lab) -> None:
+    """OPTIONS to each address."""
+    lab.customers[10].run("svmap", "-P", 5061, "--randomize", "198.18.1.1-250")
