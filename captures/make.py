@@ -3,6 +3,7 @@
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 
@@ -34,6 +35,7 @@ def main() -> int:
         parser.error(f"no such scenario: {', '.join(unknown)}")
     if os.geteuid() != 0:
         parser.error("network namespaces need root")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the lab is taken down then, too
     failed = 0
     for name in names:
         if absent := missing(REGISTRY[name]):

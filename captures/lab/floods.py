@@ -158,5 +158,5 @@ def nping_6(lab: Lab, *kind: object) -> None:
     interface="port10",
 )
 def spoofed_source(lab: Lab) -> None:
-    """Two thousand forged SYNs."""
+    """Three thousand forged SYNs."""
     lab.customers[10].run("python3", lab.tools / "forged_syns.py", "192.0.2.0/26", OPERATOR_A, 80, 3000, 300, seconds=40)

@@ -6,7 +6,6 @@ holds no byte of payload, not even our own.
 """
 
 import contextlib
-import itertools
 import subprocess
 import time
 from collections.abc import Iterator
@@ -74,13 +73,13 @@ def _transport_end(protocol: int, segment: bytes) -> int:
     return 8 if protocol in {1, 17, 58} else 0
 
 
-def trim(raw: Path, out: Path, limit: int | None = None) -> int:
-    """Write at most the first `limit` frames of `raw` cut to their headers; the number of frames written."""
+def trim(raw: Path, out: Path) -> int:
+    """Write the frames of `raw` cut to their headers; the number of frames written."""
     written = 0
     with raw.open("rb") as source, out.open("wb") as target:
         target.write(source.read(24))
         # The length on the wire must survive the cut: only the second length of the record header changes.
-        for header, frame in itertools.islice(records(raw), limit):
+        for header, frame in records(raw):
             kept = frame[: headers_end(frame)]
             target.write(header[:8] + len(kept).to_bytes(4, "little") + header[12:16] + kept)
             written += 1

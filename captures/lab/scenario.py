@@ -44,7 +44,6 @@ class Scenario:
     roles: dict[int, tuple[str, ...]] = field(default_factory=dict)
     customers: tuple[int, ...] = (10,)
     interface: str = "uplink"
-    limit: int | None = None
     remark: str = ""
 
 
@@ -74,7 +73,7 @@ def make(wanted: Scenario) -> int:
         with record.recording(lab, raw, wanted.interface):
             wanted.play(lab)
         trimmed = lab.scratch / "trimmed.pcap"
-        packets = record.trim(raw, trimmed, wanted.limit)
+        packets = record.trim(raw, trimmed)
         if not packets:
             raise RuntimeError(f"{wanted.name}: nothing was recorded\n{(lab.scratch / 'output.log').read_text()[-2000:]}")
         folder.mkdir(exist_ok=True)
