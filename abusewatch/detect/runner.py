@@ -28,7 +28,7 @@ EVIDENCE_COLUMNS = (
 CONVERSATION_COLUMNS = ("frame_last", "outcome", "reply_packets", "opened")
 RECORD_COLUMNS = ("ours",)
 LINEAR = frozenset({"sum", "rate"})
-COUNTED = frozenset({"count", "distinct"})
+COUNTED = frozenset({"count", "distinct", "concurrent"})  # none of them exceeds the number of rows
 
 
 @dataclass(frozen=True, slots=True)
