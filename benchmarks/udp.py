@@ -87,41 +87,39 @@ def run(name: str, path: Path, rate: int, seconds: float) -> Run:
 
 
 def highest(name: str, path: Path, seconds: float, confirm: float, say=print) -> tuple[Run | None, Run | None]:
-    """Find the highest rate that passes; give the run that confirmed it and the lowest run that failed."""
-    good, bad, failed = 0, 0, None
+    """Find the highest rate that passes; give the run that confirmed it and, of those that failed at a higher rate, the lowest."""
+    runs: list[Run] = []
 
-    def passes(rate: int, secs: float) -> Run | None:
-        nonlocal failed
+    def passes(rate: int, secs: float) -> bool:
         made = run(name, path, rate, secs)
-        say(f"    {name}: {made.per_second:>9,} records/s for {secs:g} s, {'passed' if made.passed else f'lost {made.loss:.2%}'}, cpu {made.cpu_secs / made.seconds:.0%}")
-        if made.passed:
-            return made
-        if failed is None or made.rate < failed.rate:
-            failed = made
-        return None
+        runs.append(made)
+        verdict = "passed" if made.passed else f"lost {made.loss:.2%}" if made.dropped else "fell behind"
+        say(f"    {name}: {made.per_second:>9,} records/s for {secs:g} s, {verdict}, cpu {made.cpu_secs / made.seconds:.0%}")
+        return made.passed
 
-    rate = 8 * LEAST
-    while not bad or not good:
+    rate = _search(passes, seconds)
+    while rate >= LEAST and not passes(rate, confirm):
+        rate = rate * 9 // 10
+    # A short run that lost nothing but was still deciding at its end says little: deciding has fixed costs. Climb by long runs.
+    while LEAST <= rate < MOST and not any(r.dropped for r in runs) and passes(rate * 6 // 5, confirm):
+        rate = rate * 6 // 5
+    best = next((r for r in reversed(runs) if r.passed and r.rate == rate), None)
+    failed = [r for r in runs if not r.passed and (best is None or r.rate > best.rate)]
+    return best, min(failed, key=lambda r: r.rate, default=None)
+
+
+def _search(passes, seconds: float) -> int:
+    """Find the highest rate that a short run passes, 0 if none."""
+    good, bad, rate = 0, 0, 8 * LEAST
+    while rate >= LEAST and not (good and bad) and good < MOST:
         if passes(rate, seconds):
-            good = rate
-            if rate >= MOST:
-                break
-            rate = min(rate * 2, MOST)
+            good, rate = rate, min(rate * 2, MOST)
         else:
-            bad = rate
-            rate //= 2
-            if rate < LEAST:
-                return None, failed
-        if good and bad:
-            break
-    for _ in range(REFINEMENTS if bad else 0):
+            bad, rate = rate, rate // 2
+    for _ in range(REFINEMENTS if good and bad else 0):
         middle = (good + bad) // 2
         good, bad = (middle, bad) if passes(middle, seconds) else (good, middle)
-    while good >= LEAST:
-        if confirmed := passes(good, confirm):
-            return confirmed, failed
-        good = good * 9 // 10
-    return None, failed
+    return good
 
 
 def measure(forms: list[str], names: list[str], records: int, seconds: float, confirm: float, say=print) -> list[dict]:
