@@ -34,7 +34,7 @@ INCIDENT_STATES = ("open", "active", "quiet", "resolved", "reopened", "closed")
 AUDIENCES = ("operator", "customer", "desk", "complainant")
 MESSAGE_STATES = ("queued", "held", "retrying", "sent", "parked", "expired", "cancelled", "blocked")
 REPLIES = ("4xx", "5xx", "none")
-TABLES = ("conversations", "episodes", "panes")
+TABLES = ("conversations", "followed", "episodes", "panes")
 STAGES = ("decode", "detect", "casework", "delivery")
 
 

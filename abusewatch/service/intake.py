@@ -117,6 +117,7 @@ class Intake:
             "late": (telemetry.late, pipeline.panes.late_rows),
             "panes": (telemetry.shed.labels("panes"), pipeline.panes.split_panes),
             "conversations": (telemetry.shed.labels("conversations"), pipeline.conversations.shed),
+            "followed": (telemetry.shed.labels("followed"), pipeline.conversations.levels.thinned),
             "episodes": (telemetry.shed.labels("episodes"), pipeline.engine.episodes.shed),
         }
         for key, (counter, total) in totals.items():
