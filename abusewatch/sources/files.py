@@ -1,7 +1,7 @@
 """Files of any supported form to flow batches, told apart by their first bytes, never by their name.
 
-Captures (pcap, pcapng), captures of flow exports, bare export datagrams, flow tables (CSV, Parquet); the first three and
-CSV also compressed, and from standard input. What was lost is counted; a file is refused only when nothing in it can be used.
+Captures (pcap, pcapng), captures of flow exports, bare export datagrams, files of nfcapd, flow tables (CSV, Parquet); all but
+the last also compressed, and from standard input. What was lost is counted; a file is refused only when nothing in it can be used.
 """
 
 from collections import Counter
@@ -18,7 +18,7 @@ from abusewatch.sources.capture_file import flows_of
 from abusewatch.sources.compress import Input, InputError
 from abusewatch.sources.export_datagrams import Decoder, ExporterNumbers, decode, exports_of, is_of_exports
 from abusewatch.sources.order import by_end, joined
-from abusewatch.wire import pcap, pcapng
+from abusewatch.wire import nfdump, pcap, pcapng
 from abusewatch.wire.datagrams import split
 from abusewatch.wire.errors import Reason, WireError
 from abusewatch.wire.frames import Frames
@@ -28,7 +28,7 @@ DATAGRAMS_LIMIT = 64 << 20
 """Octets of a file of bare datagrams; it has to be walked as a whole."""
 PAYLOAD_LIMIT = 65_507
 """Octets of one UDP payload (RFC 768): a file no longer than that is taken as one, unless its messages say their own length."""
-EXPECTED = "a capture (pcap, pcapng), flow-export datagrams, or a flow table with a header (CSV, Parquet)"
+EXPECTED = "a capture (pcap, pcapng), flow-export datagrams, an nfcapd file, or a flow table with a header (CSV, Parquet)"
 
 Walk = Callable[[Iterable[bytes]], Iterator[Frames]]
 CAPTURES: dict[bytes, Walk] = {**dict.fromkeys(pcap.MAGICS, pcap.frames), pcapng.SECTION_MAGIC: pcapng.frames}
@@ -193,6 +193,30 @@ class DatagramReading(Reading):
                 self.problems.append(f"{self.name}: {error}")
 
 
+class NfdumpReading(Reading):
+    """A file of nfcapd or nfdump 1.7; what it counts of a sampled exporter is put back to what was sampled."""
+
+    def __init__(self, source: Input, exporters: ExporterNumbers) -> None:
+        """The file says which exporters its records are from."""
+        super().__init__(source, "nfcapd file")
+        self.exporters = exporters
+
+    def batches(self) -> Iterator[FlowBatch]:
+        """Give the rows ordered by their end time: nfcapd writes them as they come."""
+        yield from by_end(self._walked(), self.counts)
+
+    def _walked(self) -> Iterator[FlowBatch]:
+        found = False
+        try:
+            for batch in nfdump.flows(self.chunks(), self.counts, self.exporters.number):
+                found = True
+                yield batch
+        except WireError as error:
+            self._lost(error, refuse=not found)
+        finally:
+            self.close()
+
+
 class TableReading(Reading):
     """A flow table; a broken row costs itself, a table of nothing but broken rows is refused."""
 
@@ -245,6 +269,8 @@ def open_flows(
     if head[:4] == b"PAR1":
         source.close()
         return TableReading(source, "Parquet flow table")
+    if head[:2] in nfdump.MAGICS:
+        return NfdumpReading(source, exporters or ExporterNumbers())
     places = table.header_of(head)
     if places is not None:
         return TableReading(source, "flow table", places)
@@ -261,8 +287,6 @@ def _describe(source: Input) -> str:
         return f"a compressed file with {source.fault}"
     if not head:
         return "an empty file"
-    if head[:2] in {b"\x0c\xa5", b"\xa5\x0c"}:
-        return "an nfcapd file; convert it with nfdump -r FILE -o csv"
     line = head[:60].split(b"\n", 1)[0]
     if line.isascii() and line.decode("ascii").strip().isprintable():
         return f"text that starts with {line.decode('ascii').strip()!r}"
