@@ -11,10 +11,11 @@ from typing import NamedTuple, Protocol
 
 from msgspec.structs import replace
 
-from abusewatch.evidence import View, minimise, without_evidence
+from abusewatch.evidence import minimise, without_evidence
 from abusewatch.incidents import Decision, decide
 from abusewatch.model.contact import Contact
 from abusewatch.model.customer import Customer
+from abusewatch.model.evidence import View
 from abusewatch.model.incident import Incident
 from abusewatch.model.message import Audience, Message
 

@@ -22,8 +22,8 @@ class Rule(NamedTuple):
 
 
 TABLE = (
-    Rule("evidence", "addresses of attacked third parties, ports, times, counts", 0, "the case is closed",
-         "needed to prove the act while it is dealt with, and not after"),
+    Rule("evidence", "addresses of attacked third parties, ports, times, counts", 7, "the case is closed",
+         "to write the closing mail, to answer replies to it, and to open a case again that was closed by mistake"),
     Rule("incident", "the customer, his offending addresses, kind, times, counts; no third party", 365, "the case is closed",
          "to know a customer who comes back, and to answer who was told of what"),
     Rule("body", "the text of a mail: addresses of one attacked operator, or of the customer", 7, "it was sent or cancelled",
@@ -39,8 +39,12 @@ TABLE = (
 
 def limits() -> Limits:
     """Give the store the table's limits."""
-    days = {rule.name: rule.days * DAY_US for rule in TABLE}
-    return Limits(**{f"{name}_us": us for name, us in days.items()})
+    return Limits(**{f"{rule.name}_us": rule.days * DAY_US for rule in TABLE})
+
+
+def days(name: str) -> int:
+    """Tell the limit of one class, in days: what the mails promise is this number."""
+    return next(rule.days for rule in TABLE if rule.name == name)
 
 
 class Purgeable(Protocol):

@@ -175,7 +175,7 @@ def test_no_mail_names_an_address_outside_its_audience(one):
         assert foreign <= (theirs[message.recipient] if message.audience == "operator" else set())
 
 
-SETTINGS = ReportSettings("Provider", "abuse@provider.example", b"0123456789abcdef0123456789abcdef")
+SETTINGS = ReportSettings("Provider", "abuse@provider.example", b"0123456789abcdef0123456789abcdef", 7)
 
 
 def test_a_scan_of_400_networks_with_the_real_composer(store):
@@ -206,7 +206,7 @@ def test_planted_markers_are_in_no_sink(store, tmp_path):
     assert "8.8.8.8" not in "".join(mails.values())
     assert "CANARY" not in "".join(mails.values())
     store.move_incident("AW-2026-000001", "close", T0 + 9)
-    store.purge(T0 + 10)
+    store.purge(T0 + 9 + limits().evidence_us)
     disk = b"".join(file.read_bytes() for file in tmp_path.iterdir())
     assert b"8.8.8.8" not in disk  # never mailed to anybody, so once the case is closed it is nowhere
     assert incident().id.encode() in disk

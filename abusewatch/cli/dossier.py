@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from abusewatch import retention
 from abusewatch.casework import Casework
 from abusewatch.cli.judge import Verdict
 from abusewatch.contacts import OperatorTable, TableResolver
@@ -73,7 +74,7 @@ def compose(
         store,
         inventory,
         TableResolver(table, inventory.contains),
-        Composer(ReportSettings(reporter.organisation, reporter.sender, KEY)),
+        Composer(ReportSettings(reporter.organisation, reporter.sender, KEY, retention.days("evidence"))),
         policy=everyone,
         unresolved=True,
     )

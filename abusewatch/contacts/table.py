@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from abusewatch.contacts.addrspec import AddressError, addr_spec
 from abusewatch.contacts.lpm import Network, PrefixMap
+from abusewatch.model.mailbox import AddressError, addr_spec
 
 COLUMNS = ("prefix", "name", "contact")
 WIDEST = {4: 8, 6: 16}

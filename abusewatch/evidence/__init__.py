@@ -6,7 +6,6 @@ incident as `without_evidence` leaves it.
 
 from abusewatch.evidence.digest import digest
 from abusewatch.evidence.minimise import minimise, without_evidence
-from abusewatch.evidence.view import Row, Section, View
 from abusewatch.evidence.vocabulary import ALLOWED
 
-__all__ = ["ALLOWED", "Row", "Section", "View", "digest", "minimise", "without_evidence"]
+__all__ = ["ALLOWED", "digest", "minimise", "without_evidence"]

@@ -8,9 +8,9 @@ from itertools import zip_longest
 from msgspec.structs import replace
 
 from abusewatch.evidence.digest import digest
-from abusewatch.evidence.view import Row, Section, View
-from abusewatch.evidence.vocabulary import facts_of_row, facts_of_targets, fields, project
+from abusewatch.evidence.vocabulary import Facts, facts_of_row, facts_of_targets, fields, project
 from abusewatch.model.address import network_of
+from abusewatch.model.evidence import Row, Section, View
 from abusewatch.model.finding import Detection, Target
 from abusewatch.model.incident import Incident
 from abusewatch.model.message import Audience
@@ -143,13 +143,23 @@ def _section(detection: Detection, name: str, share: list[Target], audience: Aud
         peak_pps=detection.peak_pps,
         peak_bps=detection.peak_bps,
         fields=listed,
-        total=project(facts_of_targets(share, finding.offender, finding.protocol), listed, own),
+        total=project(_total(detection, share, audience), listed, own),
         targets=len(share) if audience == "operator" else max(len(share), finding.targets),
         by_target=by_target[:TARGETS_SHOWN],
         by_target_more=max(0, len(by_target) - TARGETS_SHOWN),
         rows=rows,
         rows_more=max(0, sum(t.flows for t in share) - len(rows)),
     )
+
+
+def _total(detection: Detection, share: list[Target], audience: Audience) -> Facts:
+    """Sum the share; where targets were shed, only the finding knows the sum, and only an operator's share is whole."""
+    finding = detection.finding
+    facts = facts_of_targets(share, finding.offender, finding.protocol)
+    if audience == "operator" or not detection.targets_shed:
+        return facts
+    counts = {"flows": finding.flows, "packets": finding.packets, "bytes": finding.bytes}
+    return replace(facts, first_us=detection.first_us, last_us=detection.last_us, dst=None, network=None, **counts)
 
 
 def _by_target(detection: Detection, share: list[Target], listed: tuple[str, ...], own: Own) -> tuple[Row, ...]:

@@ -9,8 +9,8 @@ from typing import TypeVar
 
 import msgspec
 
-from abusewatch.evidence.view import Row
 from abusewatch.model.address import network_of
+from abusewatch.model.evidence import Row
 from abusewatch.model.finding import Detection, EvidenceRow, Target, iso
 from abusewatch.model.message import Audience
 

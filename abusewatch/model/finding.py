@@ -47,7 +47,7 @@ class Finding(msgspec.Struct, frozen=True, omit_defaults=False):
     basis: str
     measures: dict[str, float | int]
     threshold: str
-    frames: tuple[int, int] | tuple[()]
+    frames: tuple[int, ...]
     coverage: float
     status: str | msgspec.UnsetType = msgspec.UNSET
     """Left out for stable rules: then the object is exactly the contract's; `observe` and `sandbox` findings say so."""

@@ -4,7 +4,6 @@ Never to remote MXs: MTA-STS, DANE and their retries are a mail server's work (s
 """
 
 import asyncio
-import re
 import ssl
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
@@ -13,15 +12,13 @@ from typing import Literal
 
 import aiosmtplib
 
+from abusewatch.model.mailbox import AddressError, addr_spec
 from abusewatch.model.message import Message
 from abusewatch.outbox.delivery import DEADLINE_SECS
 from abusewatch.outbox.states import Outcome
 
 TEXT_CHARACTERS = 200
 """Of a server's words; enough for the reason, and no room to fill our disk."""
-
-_MAILBOX = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9.-]{1,253}")
-"""What may stand in an envelope. aiosmtplib reads leniently: of "a@b.example,victim@c.example" it sends to the first."""
 
 _OURS_TO_MEND = frozenset({503, 530, 534, 535, 538})
 """5xx that speak of our session (sequence, authentication, encryption), not of the message.
@@ -101,13 +98,15 @@ class SmtpTransport:
 
     async def _one(self, client: aiosmtplib.SMTP, message: Message) -> Outcome:
         """Send one message to its one recipient. `sent` tells a loss before the text from one after it."""
-        if not (_MAILBOX.fullmatch(message.sender) and _MAILBOX.fullmatch(message.recipient)):
-            return Outcome("refused", 0, "an envelope address that is not one plain mailbox")
+        try:  # aiosmtplib reads leniently: of "a@b.example,victim@c.example" it sends to the first
+            sender, recipient = addr_spec(message.sender), addr_spec(message.recipient)
+        except AddressError as error:
+            return Outcome("refused", 0, f"an envelope address {error}")
         sent = False
         try:
             async with asyncio.timeout(self._settings.message_secs):
-                await client.mail(message.sender)
-                await client.rcpt(message.recipient)
+                await client.mail(sender)
+                await client.rcpt(recipient)
                 sent = True
                 response = await client.data(message.raw)
             return Outcome("accepted", response.code, _clean(response.message))

@@ -16,23 +16,24 @@ import msgspec
 import abusewatch
 from abusewatch.model.contact import Contact
 from abusewatch.model.customer import Customer
+from abusewatch.model.evidence import Row, Section, View
 from abusewatch.model.finding import iso
 from abusewatch.model.incident import Incident
 from abusewatch.model.kinds import KINDS
+from abusewatch.model.mailbox import addr_spec
 from abusewatch.model.message import Audience, Message
 from abusewatch.reports import leaks, xarf
-from abusewatch.reports.headers import addr_spec
 from abusewatch.reports.identity import keyed, message_id, optout_token
 from abusewatch.reports.mime import Attachment, Headers, build
 from abusewatch.reports.settings import ReportSettings
 from abusewatch.reports.texts import Texts
-from abusewatch.reports.view import Row, Section, View
 
 Stage = Literal["first", "update", "closing"]
 
 SHOWN = 25
 """Addresses in the text of a mail; the rest is in the attachment. A longer text is not read."""
 ROWS_SHOWN = 3
+HOUR_US = 3_600_000_000
 NAMED = 3
 """Addresses of ours in a subject."""
 CERTAIN = frozenset({"handshake", "anchored"})
@@ -62,14 +63,14 @@ class Composer:
 
         Without a known contact the mail goes to our own desk and says so.
 
-        HeaderError when the contact is no plain address, TextError when a template fails, LeakError when the result
+        AddressError when the contact is no plain address, TextError when a template fails, LeakError when the result
         shows what it may not.
         """
         recipient = addr_spec(contact.email) if contact.email else self._settings.sender
         texts = self._language(language or self._settings.language)
         words = texts.phrases["words"]
         documents = [] if stage == "closing" else xarf.documents(incident, view, recipient, self._settings)
-        values = self._values(incident, view, stage, texts) | {
+        values = self._values(incident, view, stage, texts, now_us) | {
             "unresolved": contact.email is None,
             "customer_known": not incident.customer.startswith("address:"),
             "advice": texts.family(incident.kind)["operator"],
@@ -110,7 +111,7 @@ class Composer:
         known = recipient or (customer.contacts[0] if customer and customer.contacts else None)
         texts = self._language(customer.language if customer else self._settings.language)
         family = texts.family(incident.kind)
-        values = self._values(incident, view, stage, texts) | {
+        values = self._values(incident, view, stage, texts, now_us) | {
             "unresolved": known is None,
             "networks": view.networks,
             "networks_more": view.networks_more,
@@ -129,7 +130,7 @@ class Composer:
             self._texts[language] = Texts(language, self._settings.templates)
         return self._texts[language]
 
-    def _values(self, incident: Incident, view: View, stage: Stage, texts: Texts) -> dict[str, Any]:
+    def _values(self, incident: Incident, view: View, stage: Stage, texts: Texts, now_us: int) -> dict[str, Any]:
         """Gather what both texts need; nothing that one audience may not see may be added here."""
         settings, offenders = self._settings, view.offenders
         return {
@@ -144,7 +145,7 @@ class Composer:
             "unverified": not any(one.basis in CERTAIN for one in view.sections),
             "volume": KINDS[incident.kind].xarf == "connection/ddos",
             "digest": view.digest,
-            "quiet_hours": 24,
+            "quiet_hours": max(1, (now_us - incident.last_us) // HOUR_US),
             "organisation": settings.organisation,
             "sender": settings.sender,
             "phone": settings.phone,

@@ -15,8 +15,6 @@ MAX_BYTES = 998
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,62}")
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
-_LOCAL = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
 
@@ -58,22 +56,6 @@ def hostname(value: str) -> str:
     if len(value) > 253 or len(labels) < 2 or not all(_LABEL.fullmatch(label) for label in labels):
         raise HeaderError("not a host name")
     return value
-
-
-def addr_spec(value: object) -> str:
-    """Return exactly one address: a dot-atom of ASCII, `@`, a host name.
-
-    No display name, no quotes, no comments, no list, no address literal.
-
-    RFC 5322 3.4.1 allows more; nobody's abuse mailbox needs it, and every extra form is a way to a second recipient.
-    Length limits: RFC 5321 4.5.3.1.
-    """
-    text = line("address", value)
-    local, at, domain = text.partition("@")
-    if not at or not text.isascii() or len(local) > 64 or not _LOCAL.fullmatch(local):
-        raise HeaderError("address: not one plain addr-spec")
-    hostname(domain)
-    return text
 
 
 def verify(raw: bytes, names: Sequence[str]) -> None:

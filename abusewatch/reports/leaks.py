@@ -46,7 +46,8 @@ class LeakError(Exception):
 class Allowed:
     """What one audience may see, in canonical text.
 
-    `never` holds addresses to be searched in other spellings too; `markers` texts that must not occur at all.
+    `never` holds addresses to be searched in other spellings too, but for those in `addresses`, so that one set serves
+    all mails of a case; `markers` are texts that must not occur at all, `identifiers` words (a customer's id).
 
     Mail addresses at `id_domain` are let through in Message-ID-like headers only.
     """
@@ -57,6 +58,7 @@ class Allowed:
     id_domain: str = ""
     never: frozenset[str] = frozenset()
     markers: frozenset[bytes] = frozenset()
+    identifiers: frozenset[str] = frozenset()
 
 
 def check(raw: bytes, allowed: Allowed) -> None:
@@ -161,6 +163,8 @@ def _check_text(where: str, text: str, allowed: Allowed) -> None:
         is_id = where.removeprefix("header ").lower() in _IDS and address.endswith("@" + allowed.id_domain)
         if not is_id and address not in allowed.emails:
             raise LeakError("email", where)
+    if any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text, re.IGNORECASE) for name in allowed.identifiers):
+        raise LeakError("marker", where)
     _check_bytes(where, text.encode(errors="surrogateescape"), allowed)
 
 
@@ -217,12 +221,12 @@ def _check_bytes(where: str, data: bytes, allowed: Allowed) -> None:
         raise LeakError("marker", where)
     if allowed.never:
         text = data.decode("latin-1").lower()
-        words = {word.strip(".:-") for word in re.findall(r"[0-9a-fx.:-]{4,}", text)}
-        if not words.isdisjoint(_forms(allowed.never)):
+        found = {word.strip(".:-") for word in re.findall(r"[0-9a-fx.:-]{4,}", text)} & _forms(allowed.never)
+        if found and not found <= _forms(allowed.addresses):
             raise LeakError("address", where)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def _forms(addresses: frozenset[str]) -> frozenset[str]:
     """Spell all forbidden addresses once for the many parts of a mail and the many mails of a case."""
     return frozenset(form.strip(".:-") for address in addresses for form in spellings(address))

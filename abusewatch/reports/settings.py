@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from abusewatch.reports.headers import addr_spec, hostname, line
+from abusewatch.model.mailbox import addr_spec
+from abusewatch.reports.headers import hostname, line
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,17 +17,18 @@ class ReportSettings:
     `sender` is From, Sender and the place replies go to: a mailbox somebody reads, never a no-reply address (RFC 6650
     5). `domain` names us in Message-IDs and XARF; it is the sender's domain when empty. `message_id_key` keys the
     Message-ID, the report ids and the opt-out token; whoever knows it can guess them. `templates` is a folder that
-    overrides the shipped ones file by file. `evidence_days` is what the texts promise about deletion.
+    overrides the shipped ones file by file. `evidence_days` is what the texts promise about
+    deletion: the number of the retention table.
     """
 
     organisation: str
     sender: str
     message_id_key: bytes
+    evidence_days: int
     domain: str = ""
     phone: str = ""
     language: str = "en"
     templates: Path | None = None
-    evidence_days: int = 30
 
     def __post_init__(self) -> None:
         """Refuse at start what would otherwise stop each mail."""

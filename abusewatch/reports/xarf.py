@@ -16,12 +16,12 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 from uuid import UUID
 
+from abusewatch.model.evidence import Row, Section, View
 from abusewatch.model.finding import iso
 from abusewatch.model.kinds import KINDS
 from abusewatch.reports.identity import keyed
 from abusewatch.reports.settings import ReportSettings
 from abusewatch.reports.texts import clean
-from abusewatch.reports.view import Row, Section, View
 
 VERSION = "4.2.0"
 MOST = 10

@@ -192,7 +192,11 @@ class Daemon:
     def _desk(self, setup: Setup) -> Desk:
         config, owners = setup.config, setup.inventory
         settings = ReportSettings(
-            config.network.organisation, config.sender, _key(config.store.path), domain=config.network.domain
+            config.network.organisation,
+            config.sender,
+            _key(config.store.path),
+            retention.days("evidence"),
+            domain=config.network.domain,
         )
         casework = Casework(
             self.store,

@@ -97,6 +97,17 @@ def test_a_customer_reads_networks_and_totals():
     assert set(view.networks) == {"192.0.2.0/24", "203.0.113.0/24", "66.1.2.0/24"}
 
 
+def test_where_targets_were_shed_the_customer_still_reads_the_whole_sum():
+    one = detection(MIXED, shed=4, flows=999, packets=9990, bytes=99_900, customers=("sessions", "packets", "bytes", "target_prefixes", "first_seen", "last_seen"))
+    for audience in ("customer", "desk"):
+        (section,) = minimise(incident(one), audience, own=own).sections
+        assert (section.total.sessions, section.total.packets, section.total.bytes) == (999, 9990, 99_900)
+    (section,) = minimise(incident(one), "operator", own=own, addresses=MINE).sections
+    assert section.total.sessions == 10
+    (section,) = minimise(incident(detection(MIXED)), "customer", own=own).sections
+    assert section.total.sessions == 25
+
+
 def test_the_desk_reads_both():
     view = minimise(incident(detection(MIXED)), "desk", own=own)
     assert addresses_in(text(view)) == {*MIXED, "198.51.100.7"}

@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from abusewatch.evidence import View, minimise, without_evidence
+from abusewatch.evidence import minimise, without_evidence
 from abusewatch.model.contact import Contact
 from abusewatch.model.customer import Customer
+from abusewatch.model.evidence import View
 from abusewatch.model.finding import Detection, Estimate, EvidenceRow, Finding, Target, iso
 from abusewatch.model.incident import Incident
 from abusewatch.model.kinds import KINDS
@@ -72,7 +73,7 @@ def customer_view(case: Incident) -> tuple[Incident, View]:
     return without_evidence(case, view), view
 
 
-SETTINGS = ReportSettings(organisation="Example Hosting", sender="abuse@provider.example", message_id_key=b"0123456789abcdef", phone="+1 555 0100")
+SETTINGS = ReportSettings(organisation="Example Hosting", sender="abuse@provider.example", message_id_key=b"0123456789abcdef", evidence_days=30, phone="+1 555 0100")
 CONTACT = Contact("noc@victim.example", "Victim Networks", "table", "203.0.113.0/24")
 CUSTOMER = Customer("C-1042", ("198.51.100.0/28",), ("security@customer.example",))
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from abusewatch.reports.headers import HeaderError, addr_spec, header, hostname, line, verify
+from abusewatch.model.mailbox import AddressError, addr_spec
+from abusewatch.reports.headers import HeaderError, header, hostname, line, verify
 from abusewatch.reports.mime import build
 
 PIECES = [
@@ -55,7 +56,7 @@ def hostile_round(text: str) -> bool:
             if "subject" not in kwargs:
                 addr_spec(text)
             raw = build(headers(**kwargs), "text", "b")
-        except HeaderError:
+        except (AddressError, HeaderError):
             continue
         out = True
         parsed = message_from_bytes(raw, policy=compat32)
@@ -93,24 +94,6 @@ def test_a_line_that_can(value):
 def test_header_names(name):
     with pytest.raises(HeaderError):
         header(name, "value")
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        "", "a", "a@", "@b.example", "a@b", "a@b.example, c@d.example", "a@b.example;c@d.example", "<a@b.example>", "A <a@b.example>", '"a b"@c.example', "a@[192.0.2.1]", "a(c)@b.example",
-        "a@b.example\n", "a@b.example\r\nBcc: c@d.example", "ä@b.example", "a@bücher.example", "a@@b.example", "a..b@c.example", ".a@b.example", "a@-b.example", "a@b..example", "a b@c.example",
-        "a" * 65 + "@b.example", "a@" + "b." * 130 + "example", "a@b.example ", " a@b.example", "a@b.example.", None, b"a@b.example", "a@b_c.example",
-    ],
-)  # fmt: skip
-def test_what_is_not_one_address(value):
-    with pytest.raises(HeaderError):
-        addr_spec(value)
-
-
-@pytest.mark.parametrize("value", ["abuse@provider.example", "a.b+c@d-e.example", "x!#$%&'*/=^_`{|}~-@y.example"])
-def test_what_is_one_address(value):
-    assert addr_spec(value) == value
 
 
 @pytest.mark.parametrize("value", ["example", "a..b", "-a.b", "a.b-", "a" * 64 + ".b", "a b.c", ""])

@@ -4,7 +4,7 @@ import pytest
 
 from abusewatch.reports.settings import ReportSettings
 
-GOOD = {"organisation": "Example Hosting", "sender": "abuse@provider.example", "message_id_key": b"0123456789abcdef"}
+GOOD = {"evidence_days": 7, "organisation": "Example Hosting", "sender": "abuse@provider.example", "message_id_key": b"0123456789abcdef"}
 
 
 def test_the_domain_is_the_senders_unless_given():

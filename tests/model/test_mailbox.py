@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from abusewatch.contacts import AddressError, addr_spec
+from abusewatch.model.mailbox import AddressError, addr_spec
 
 GOOD = ["abuse@operator.example", "a.b+c@x-y.operator.example", "O'Neill@operator.example", "1@2.example", "=_{|}~@a.example"]
 BAD = [
@@ -21,6 +21,12 @@ BAD = [
 @pytest.mark.parametrize("text", GOOD)
 def test_a_plain_address_is_taken(text):
     assert addr_spec(text) == text
+
+
+@pytest.mark.parametrize("value", [None, b"a@b.example", 7])
+def test_what_is_no_text_is_no_address(value):
+    with pytest.raises(AddressError):
+        addr_spec(value)
 
 
 def test_the_domain_is_written_small_and_the_name_left_alone():

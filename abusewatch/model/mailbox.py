@@ -17,8 +17,13 @@ class AddressError(ValueError):
     """Not one plain mail address. Says what is wrong and never repeats the value, which may be hostile."""
 
 
-def addr_spec(text: str) -> str:
-    """Return the address with its domain in lower case: a dot-atom, `@`, a host name of two labels or more."""
+def addr_spec(text: object) -> str:
+    """Return the address with its domain in lower case: a dot-atom, `@`, a host name of two labels or more.
+
+    AddressError for anything else, also for what is no text at all.
+    """
+    if not isinstance(text, str):
+        raise AddressError("is no text")
     local, at, domain = text.partition("@")
     if not text.isascii():
         raise AddressError("holds a character outside ASCII")
