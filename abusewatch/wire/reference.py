@@ -112,21 +112,22 @@ def _sampled(data: bytes, buffer: np.ndarray[tuple[int], np.dtype[np.uint8]], sa
         return {}
     if found.told:
         octets, protocol, src_hi, src_lo, dst_hi, dst_lo, ports, flags = found.told[0]
-        return _named(octets, (src_hi, src_lo), (dst_hi, dst_lo), ports >> 16, ports & 0xFFFF, protocol, flags)
+        return {"ip_total_length": octets} | _named((src_hi, src_lo), (dst_hi, dst_lo), ports >> 16, ports & 0xFFFF, protocol, flags)
     octets, linktype, offset, captured = found.single[0][4:]
     heads = packet.parse(buffer, np.array([offset]), np.array([captured]), linktype, np.array([octets]))
     if not heads.is_ip[0]:
         return {"data_link_frame_size": octets}
     src, dst = (int(heads.src_hi[0]), int(heads.src_lo[0])), (int(heads.dst_hi[0]), int(heads.dst_lo[0]))
-    return _named(octets, src, dst, int(heads.src_port[0]), int(heads.dst_port[0]), int(heads.protocol[0]), int(heads.flags[0]))
+    lengths: Record = {"data_link_frame_size": octets, "ip_total_length": int(heads.bytes[0])}
+    return lengths | _named(src, dst, int(heads.src_port[0]), int(heads.dst_port[0]), int(heads.protocol[0]), int(heads.flags[0]))
 
 
-def _named(  # noqa: PLR0917  # one argument a field
-    octets: int, src: address.Address, dst: address.Address, src_port: int, dst_port: int, protocol: int, flags: int
+def _named(
+    src: address.Address, dst: address.Address, src_port: int, dst_port: int, protocol: int, flags: int
 ) -> Record:
     family = "ipv4" if address.is_v4(src) else "ipv6"
     record: Record = {
-        "data_link_frame_size": octets, f"source_{family}_address": address.text(*src), f"destination_{family}_address": address.text(*dst),
+        f"source_{family}_address": address.text(*src), f"destination_{family}_address": address.text(*dst),
         "protocol_identifier": protocol, "source_transport_port": src_port, "destination_transport_port": dst_port,
     }  # fmt: skip
     if protocol == 6:

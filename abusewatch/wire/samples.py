@@ -18,7 +18,7 @@ FEWEST = 48
 """With fewer datagrams a step of all costs more than a step of each."""
 MOST_RECORDS = 8
 """Records of a sample that are looked at in lock step; switch and gateway data beside the header make two or three."""
-HEADER_FIRST = ("src_hi", "src_lo", "dst_hi", "dst_lo", "src_port", "dst_port", "protocol", "flags")
+HEADER_COLUMNS = ("src_hi", "src_lo", "dst_hi", "dst_lo", "src_port", "dst_port", "protocol", "flags", "bytes")
 
 U4 = NDArray[np.uint32]
 
@@ -189,7 +189,10 @@ class SampleWalk:
 
 
 def flows(sampled: Sampled, ring: U8, exporter: U32, at_us: int, counts: Counter[Reason]) -> list[FlowBatch]:
-    """Make batches of flow samples: each one packet, at the time its datagram came. `exporter` is by message."""
+    """Make batches of flow samples: each one packet, at the time its datagram came. `exporter` is by message.
+
+    `bytes` is the length of the IP packet, as in captures and NetFlow; the frame's length only stands in where the packet does not say its own.
+    """
     found: list[FlowBatch] = []
     headers = sampled.headers + ([np.array(sampled.single, np.int64).T] if sampled.single else [])
     if headers:
@@ -202,20 +205,20 @@ def flows(sampled: Sampled, ring: U8, exporter: U32, at_us: int, counts: Counter
             kept = np.flatnonzero(heads.is_ip)
             counts[Reason.NOT_A_FLOW] += no_ip
             counts[Reason.BAD_FRAME] += mine.shape[1] - len(kept) - no_ip
-            found.append(_batch(at_us, exporter, mine[:5, kept], heads.family, {name: getattr(heads, name)[kept] for name in HEADER_FIRST}))
+            found.append(_batch(at_us, exporter, mine[:4, kept], heads.family, {name: getattr(heads, name)[kept] for name in HEADER_COLUMNS}))
     if sampled.told:
-        names = ("octets", "protocol", "src_hi", "src_lo", "dst_hi", "dst_lo", "ports", "flags")
+        names = ("bytes", "protocol", "src_hi", "src_lo", "dst_hi", "dst_lo", "ports", "flags")
         told = dict(zip(names, np.array(sampled.told, np.uint64).T, strict=True))
-        by = np.concatenate((np.array(sampled.told_by, np.int64).T, told.pop("octets")[np.newaxis].astype(np.int64)))
+        by = np.array(sampled.told_by, np.int64).T
         ports = told.pop("ports")
         found.append(_batch(at_us, exporter, by, 0, told | {"src_port": ports >> np.uint64(16), "dst_port": ports & np.uint64(0xFFFF)}))
     return [batch for batch in found if len(batch)]
 
 
 def _batch(at_us: int, exporter: U32, by: I64, family: int, heads: dict[str, NDArray[np.generic]]) -> FlowBatch:
-    message, rate, inside, outside, octets = by
+    message, rate, inside, outside = by
     at = np.full(len(message), at_us, np.int64)
+    # A rate of 0 is told by agents that do not know theirs: it stays unknown.
     return batch_of(
-        len(message), family, start_us=at, end_us=at, **heads, bytes=octets, sampling_rate=np.maximum(rate, 1), input_if=inside, output_if=outside,
-        exporter=exporter[message],
+        len(message), family, start_us=at, end_us=at, **heads, sampling_rate=rate, input_if=inside, output_if=outside, exporter=exporter[message],
     )  # fmt: skip

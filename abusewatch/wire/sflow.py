@@ -11,10 +11,10 @@ VERSION = 105
 """What sFlow version 5 is called among NetFlow's version numbers here; on the wire it is 5 in 32 bits."""
 MAX_SAMPLES = 1_024
 MAX_RECORDS = 64
-FLOW, COUNTERS, EXPANDED_FLOW, EXPANDED_COUNTERS = 1, 2, 3, 4
+FLOW, COUNTERS, EXPANDED_FLOW, EXPANDED_COUNTERS, DISCARDED = 1, 2, 3, 4, 5
 RAW_HEADER, SAMPLED_IPV4, SAMPLED_IPV6 = 1, 3, 4
 
-KINDS = {FLOW: "flow", COUNTERS: "counters", EXPANDED_FLOW: "expanded_flow", EXPANDED_COUNTERS: "expanded_counters"}
+KINDS = {FLOW: "flow", COUNTERS: "counters", EXPANDED_FLOW: "expanded_flow", EXPANDED_COUNTERS: "expanded_counters", DISCARDED: "discarded_packet"}
 LEAST_OCTETS, WIDEST_HEAD = 28, 40
 
 LINKTYPES = {1: 1, 7: 9, 11: 101, 12: 101}

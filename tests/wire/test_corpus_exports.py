@@ -112,7 +112,7 @@ def test_values_are_those_of_the_goldens(exports):
 FIELDS = {
     "src": ("source_ipv4_address", "source_ipv6_address"), "dst": ("destination_ipv4_address", "destination_ipv6_address"),
     "protocol": ("protocol_identifier",), "packets": ("packet_delta_count", "packet_total_count"),
-    "bytes": ("octet_delta_count", "octet_total_count", "data_link_frame_size"), "src_port": ("source_transport_port",),
+    "bytes": ("octet_delta_count", "octet_total_count", "ip_total_length"), "src_port": ("source_transport_port",),
     "dst_port": ("destination_transport_port",),
 }  # fmt: skip
 

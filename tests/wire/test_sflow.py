@@ -21,16 +21,25 @@ def decoder():
 @pytest.mark.parametrize("expanded", [False, True])
 @pytest.mark.parametrize("records", [(wire.raw(wire.frame(vlan=True)),), (SWITCH, wire.raw(wire.frame(vlan=True))), ((5, b"abc\0"), SWITCH, wire.raw(wire.frame()))])
 def test_flow_samples(decoder, records, expanded, copies):
-    """One packet of 1,000 octets on the wire, one in 512: alone, and so many at once that they are walked in lock step."""
+    """One packet of 40 octets in a frame of 1,000, one in 512: alone, and so many at once that they are walked in lock step."""
     datagrams = [wire.sflow(wire.sample(*records, expanded=expanded), sequence=n) for n in range(copies)]
     rows = wire.rows(wire.feed(decoder, datagrams))
     assert len(rows) == copies
     row = rows[0]
     assert (address.text(row["src_hi"], row["src_lo"]), address.text(row["dst_hi"], row["dst_lo"])) == (wire.A, wire.B)
-    assert [row[n] for n in ("src_port", "dst_port", "protocol", "flags", "packets", "bytes")] == [40000, 443, 6, 2, 1, 1000]
+    assert [row[n] for n in ("src_port", "dst_port", "protocol", "flags", "packets", "bytes")] == [40000, 443, 6, 2, 1, 40]
     assert [row[n] for n in ("sampling_rate", "input_if", "output_if", "start_us", "end_us")] == [512, 3, 4, wire.NOW * 1_000_000, wire.NOW * 1_000_000]
     assert decoder.accounts[0].datagrams == copies
     assert decoder.accounts[0].lost == 0
+
+
+@pytest.mark.parametrize("copies", [1, 100])
+def test_the_frame_counts_where_the_packet_has_no_length_and_an_unknown_rate_is_unknown(decoder, copies):
+    """Segmentation offload leaves the length of an IP packet zero; an agent that does not know its rate says 0."""
+    frame = wire.frame()
+    frame = frame[:16] + b"\0\0" + frame[18:]
+    rows = wire.rows(wire.feed(decoder, [wire.sflow(wire.sample(wire.raw(frame, octets=9014), rate=0))] * copies))
+    assert {(r["bytes"], r["sampling_rate"]) for r in rows} == {(9000, 0)}
 
 
 def test_interfaces_that_are_none(decoder):
@@ -49,7 +58,7 @@ def test_sampled_addresses_without_a_header(decoder):
 
 def test_what_is_no_flow_is_counted(decoder):
     samples = [
-        wire.sample(kind=2), wire.sample(kind=4), wire.sample(kind=9), wire.sample(SWITCH),
+        wire.sample(kind=2), wire.sample(kind=4), wire.sample(kind=5), wire.sample(SWITCH),
         wire.sample(wire.raw(bytes(12) + b"\x08\x06" + bytes(28))), wire.sample(wire.raw(wire.frame()[:20])), wire.sample(wire.raw(wire.frame(), protocol=3)),
     ]  # fmt: skip
     decoded = wire.feed(decoder, [wire.sflow(*samples)])
@@ -73,4 +82,4 @@ def test_agents_are_told_apart(decoder):
 def test_the_reference_names_what_was_sampled():
     flow, counters = FlowDecoder().records(wire.sflow(wire.sample(SWITCH, wire.raw(wire.frame())), wire.sample(kind=2)))
     assert (flow["sample"], flow["source_ipv4_address"], flow["destination_transport_port"], flow["tcp_control_bits"]) == ("flow", wire.A, 443, 2)
-    assert (flow["sampling_packet_interval"], flow["data_link_frame_size"], counters["sample"]) == (512, 1000, "counters")
+    assert (flow["sampling_packet_interval"], flow["data_link_frame_size"], flow["ip_total_length"], counters["sample"]) == (512, 1000, 40, "counters")
