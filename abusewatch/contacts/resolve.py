@@ -33,13 +33,10 @@ class TableResolver:
         `email` None, source `none`, and the reason as the name. Groups and addresses come in the order of first
         mention.
         """
-        groups: dict[object, list[tuple[Contact, str]]] = defaultdict(list)
-        for address in dict.fromkeys(addresses):
-            contact = self._one(address)
-            groups[contact.email.lower() if contact.email else contact].append((contact, address))
-        return {_leading(pairs): [address for _, address in pairs] for pairs in groups.values()}
+        return grouped((self.contact_of(address), address) for address in dict.fromkeys(addresses))
 
-    def _one(self, address: str) -> Contact:
+    def contact_of(self, address: str) -> Contact:
+        """Find whom to tell about one address."""
         if self._own(address):
             return Contact(None, OWN, "none", network_of(address))
         entry, special = self._table.lookup(address), special_purpose(address)
@@ -50,6 +47,14 @@ class TableResolver:
         if special:
             return Contact(None, special.reason, "none", str(special.network))
         return Contact(None, UNKNOWN, "none", network_of(address))
+
+
+def grouped(found: Iterable[tuple[Contact, str]]) -> dict[Contact, list[str]]:
+    """Bring what goes to one mail address together; those without one stay apart by network and reason."""
+    groups: dict[object, list[tuple[Contact, str]]] = defaultdict(list)
+    for contact, address in found:
+        groups[contact.email.lower() if contact.email else contact].append((contact, address))
+    return {_leading(pairs): [address for _, address in pairs] for pairs in groups.values()}
 
 
 def _leading(pairs: list[tuple[Contact, str]]) -> Contact:

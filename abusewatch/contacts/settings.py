@@ -1,0 +1,43 @@
+"""What the operator decides about look-ups, and the chain made from it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from abusewatch.contacts.answer import ContactCache, MemoryCache
+from abusewatch.contacts.chain import ContactChain
+from abusewatch.contacts.dns import DnsLookup
+from abusewatch.contacts.gate import Gate
+from abusewatch.contacts.health import ContactHealth, MemoryHealth
+from abusewatch.contacts.lookup import Lookup
+from abusewatch.contacts.rdap import PER_DAY, RdapLookup
+from abusewatch.contacts.table import OperatorTable
+
+
+@dataclass(frozen=True, slots=True)
+class ContactSettings:
+    """Who may be asked outside. Both are off: each look-up discloses to somebody which network is about to be reported.
+
+    `rdap`: the registry that has the address. `dns`: Abusix' public zone, when the registry names nobody.
+    `lookups_per_day`: the budget of each.
+    """
+
+    rdap: bool = False
+    dns: bool = False
+    lookups_per_day: int = PER_DAY
+
+
+def chain(
+    settings: ContactSettings,
+    table: OperatorTable,
+    own: Callable[[str], bool],
+    *,
+    cache: ContactCache | None = None,
+    health: ContactHealth | None = None,
+) -> ContactChain:
+    """Wire the chain; without a cache or health of the store it forgets with the process."""
+    lookups: list[Lookup] = []
+    if settings.rdap:
+        lookups.append(RdapLookup(Gate(own), per_day=settings.lookups_per_day))
+    if settings.dns:
+        lookups.append(DnsLookup(per_day=settings.lookups_per_day))
+    return ContactChain(table, own, cache=cache or MemoryCache(), health=health or MemoryHealth(), lookups=lookups)

@@ -1,0 +1,93 @@
+"""Contacts in the store: answers by prefix, and what was learned of mailboxes. `contacts` declares both Protocols."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from abusewatch.contacts.answer import Answer, Known, key_of, keys, network
+from abusewatch.contacts.health import Standing
+from abusewatch.contacts.lpm import Network
+from abusewatch.storage.database import Database
+
+_COLUMNS = "key, emails, name, source, learned_us, fresh_us, expires_us"
+
+
+class SqliteContacts:
+    """Cache and health in the database of the cases. Every call is one transaction; any thread may call."""
+
+    def __init__(self, database: Database) -> None:
+        """Take the open database."""
+        self._database = database
+
+    def get(self, address: str, now_us: int) -> Known | None:
+        """Find the answer of the longest prefix that holds the address and has not expired."""
+        probes = keys(address)
+        with self._database.reading() as db:
+            row = db.execute(
+                f"SELECT {_COLUMNS} FROM contact WHERE key IN ({','.join('?' * len(probes))}) AND expires_us > ? "  # noqa: S608  # marks only
+                "ORDER BY substr(key, 17) DESC LIMIT 1",
+                (*probes, now_us),
+            ).fetchone()
+        return _known(row) if row else None
+
+    def put(self, networks: Sequence[Network], answer: Answer) -> None:
+        """Keep an answer for each of the networks; what expired before it was learned goes."""
+        values = ("\n".join(answer.emails), *(getattr(answer, name) for name in _COLUMNS.split(", ")[2:]))
+        with self._database.transaction() as db:
+            db.execute("DELETE FROM contact WHERE expires_us <= ?", (answer.learned_us,))
+            db.executemany(
+                f"INSERT OR REPLACE INTO contact ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  # a constant
+                [(key_of(one), *values) for one in networks],
+            )
+
+    def unknown(self, now_us: int, limit: int = 100) -> list[Known]:
+        """List networks nobody is known for, the longest waiting first."""
+        with self._database.reading() as db:
+            rows = db.execute(
+                f"SELECT {_COLUMNS} FROM contact WHERE emails = '' AND expires_us > ? ORDER BY learned_us, key LIMIT ?",  # noqa: S608  # a constant
+                (now_us, limit),
+            ).fetchall()
+        return [_known(row) for row in rows]
+
+    def standing(self, emails: Iterable[str]) -> Mapping[str, Standing]:
+        """Give what is known of mailboxes, by lower-case mailbox."""
+        with self._database.reading() as db:
+            found = {
+                key: db.execute(
+                    "SELECT bounces, bounced_us, opted_out_us FROM contact_health WHERE email = ?", (key,)
+                ).fetchone()
+                for key in {email.lower() for email in emails}
+            }
+        return {key: Standing(*row) for key, row in found.items() if row}
+
+    def bounced(self, email: str, now_us: int) -> None:
+        """Note a hard bounce."""
+        self._write(
+            """INSERT INTO contact_health (email, bounces, bounced_us) VALUES (?1, 1, ?2)
+               ON CONFLICT (email) DO UPDATE SET bounces = bounces + 1, bounced_us = ?2""",
+            email, now_us,
+        )  # fmt: skip
+
+    def delivered(self, email: str) -> None:
+        """Forget bounces; a mailbox that nothing else is known of is forgotten altogether."""
+        self._write("DELETE FROM contact_health WHERE email = ?1 AND opted_out_us IS NULL", email)
+        self._write("UPDATE contact_health SET bounces = 0, bounced_us = NULL WHERE email = ?1", email)
+
+    def opted_out(self, email: str, now_us: int) -> None:
+        """Note an opt-out; the first one counts."""
+        self._write(
+            """INSERT INTO contact_health (email, opted_out_us) VALUES (?1, ?2)
+               ON CONFLICT (email) DO UPDATE SET opted_out_us = coalesce(opted_out_us, ?2)""",
+            email, now_us,
+        )  # fmt: skip
+
+    def restore(self, email: str) -> None:
+        """Forget all about a mailbox."""
+        self._write("DELETE FROM contact_health WHERE email = ?1", email)
+
+    def _write(self, statement: str, email: str, *values: int) -> None:
+        with self._database.transaction() as db:
+            db.execute(statement, (email.lower(), *values))
+
+
+def _known(row: Sequence[object]) -> Known:
+    key, emails, *rest = row
+    return Known(network(key), Answer(tuple(str(emails).split("\n")) if emails else (), *rest))  # type: ignore[arg-type]  # the table is STRICT
