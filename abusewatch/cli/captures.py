@@ -2,6 +2,7 @@
 
 import ipaddress
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from abusewatch.detect.rule import Case, Rule
 from abusewatch.inventory import Inventory
 from abusewatch.model.customer import Customer
 from abusewatch.model.finding import Finding
+from abusewatch.sources.encode.sampler import Sampler
 
 
 class CaptureError(ValueError):
@@ -37,12 +39,14 @@ class Expectation(msgspec.Struct, frozen=True):
     own: tuple[str, ...]
     packets: int = 0
     customer: tuple[Customer, ...] = ()
+    ports: dict[str, str] = {}
+    """The customer behind an interface, as in the inventory; a capture's only one is `0#0`."""
     finding: tuple[Expected, ...] = ()
 
     @property
     def inventory(self) -> Inventory:
         """Who is ours in this capture."""
-        return Inventory(self.customer, own=tuple(ipaddress.ip_network(prefix) for prefix in self.own))
+        return Inventory(self.customer, own=tuple(ipaddress.ip_network(prefix) for prefix in self.own), ports=self.ports)
 
 
 def expectation(folder: Path) -> Expectation:
@@ -60,16 +64,26 @@ def try_case(rule: Rule, case: Case, captures: Path) -> list[str]:
     """Run one rule over one of its captures; returns what is wrong, one line each, and nothing when all is right."""
     folder = captures / case.capture
     expected = expectation(folder)
-    verdict = judge(Inputs([str(folder / "capture.pcap")]).batches(), [rule], expected.inventory)
+    sampler = Sampler(case.sampling, seed=1)
+    batches = (sampler.sample(batch) for batch in Inputs([str(folder / "capture.pcap")]).batches())
+    verdict = judge(batches, [rule], expected.inventory)
     found = [detection.finding for detection in verdict.detections]
     if case.expect == "nothing":
         return [f"must find nothing, found {_words(finding)}" for finding in found]
-    wanted = [one for one in expected.finding if one.rule == rule.id]
+    wanted = _meant_for(rule, case, expected.finding)
     if not wanted:
         raise CaptureError(f"{folder / 'expect.toml'}: names no finding of {rule.id}")
     missing = [f"must find {_wanted(one)}" for one in wanted if not any(matches(one, finding) for finding in found)]
     extra = [f"found {_words(f)}, not expected" for f in found if not any(matches(one, f) for one in wanted)]
     return missing + extra
+
+
+def _meant_for(rule: Rule, case: Case, findings: Sequence[Expected]) -> list[Expected]:
+    """Choose the findings that are this rule's; in a sample, those of its kind, by offender: numbers of the whole do not hold there."""
+    if case.sampling == 1:
+        return [one for one in findings if one.rule == rule.id]
+    kin = [one for one in findings if one.kind == rule.kind]
+    return [Expected(rule.id, rule.kind, one.offender, one.customer, one.target_ports) for one in kin]
 
 
 def matches(wanted: Expected, finding: Finding) -> bool:

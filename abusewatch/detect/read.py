@@ -238,9 +238,16 @@ def _cases(top: Table) -> tuple[Case, ...]:
     for table in top.tables("test"):
         capture = table.read("capture", lambda value: _matching(value, _ID, "small letters, digits and hyphens"))
         expect = table.word("expect", ("finding", "nothing"), "finding")
+        sampling = table.read("sampling", _one_in, 1)
         table.end()
-        found.append(Case(capture, expect))
+        found.append(Case(capture, expect, sampling))
     return tuple(found)
+
+
+def _one_in(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise RuleError("sampling must be a whole number of at least 1: one packet in so many")
+    return value
 
 
 def _identity(top: Table, per: tuple[Key, ...]) -> tuple[Key, ...]:

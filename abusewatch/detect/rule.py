@@ -112,10 +112,14 @@ class Except:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A test of the rule: a folder in captures/, and whether the rule must fire there (see its expect.toml) or not."""
+    """A test of the rule: a folder in captures/, and whether the rule must fire there (see its expect.toml) or not.
+
+    With `sampling` above 1 the capture is sampled 1:N first.
+    """
 
     capture: str
     expect: Literal["finding", "nothing"] = "finding"
+    sampling: int = 1
 
 
 @dataclass(frozen=True, slots=True)
