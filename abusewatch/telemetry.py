@@ -23,9 +23,9 @@ PREFIX = "abusewatch_"
 OUTCOMES = ("decoded", "rejected", "unlisted")
 REJECTS = (
     "empty", "unknown_version", "truncated", "bad_length", "bad_set", "missing_template", "bad_template", "template_limit",
-    "template_evicted", "pending_dropped", "record_limit", "bad_record", "bad_sample", "bad_frame", "reserved_set",
-    "sampler_limit", "not_a_flow", "counter_sample", "trailing_bytes", "clock", "not_a_capture", "bad_block",
-    "bad_linktype", "bad_compression", "too_large",
+    "template_changed", "template_evicted", "pending_dropped", "record_limit", "bad_record", "bad_sample", "bad_frame", "reserved_set",
+    "sampler_limit", "not_a_flow", "counter_sample", "trailing_bytes", "clock", "duplicate", "exported_twice",
+    "not_a_capture", "bad_block", "bad_linktype", "bad_compression", "too_large",
 )  # fmt: skip
 """`wire.errors.Reason`, said again because decoders know no metrics; a test holds the two together."""
 DROPS = ("kernel", "oversized", "exporters_full", "shutdown")

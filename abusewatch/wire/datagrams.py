@@ -13,6 +13,7 @@ from abusewatch.wire import headers, reference, sflow
 from abusewatch.wire.domains import DomainStore
 from abusewatch.wire.errors import Reason
 from abusewatch.wire.reference import Record
+from abusewatch.wire.repeats import Repeats
 from abusewatch.wire.ring import Ring
 from abusewatch.wire.sequence import Account, Ledger
 
@@ -40,6 +41,7 @@ class FlowDecoder:
     def __init__(self) -> None:
         self._store = DomainStore()
         self._ledger = Ledger()
+        self._repeats = Repeats()
 
     @property
     def accounts(self) -> tuple[Account, ...]:
@@ -54,9 +56,13 @@ class FlowDecoder:
         """
         self._settle()
         work = Ring(ring, lengths, exporter, received_us, self._store)
-        batches = work.decode()
+        work.walk()
         rows = np.flatnonzero(work.slot >= 0)
-        self._ledger.add(work.slot[rows], work.sequence[rows], work.steps[rows], work.records[rows], received_us)
+        suspects = self._ledger.add(work.slot[rows], work.sequence[rows], work.steps[rows], work.records[rows], received_us)
+        repeated = self._repeats.among(work.octets[rows], work.length[rows], work.slot[rows], suspects)
+        if len(repeated):
+            work.drop(rows[repeated])
+        batches = work.flows()
         counts = {reason: count for reason, count in work.counts.items() if count}
         return Decoded(tuple(batches), counts, len(rows), int(work.records[rows].sum()))
 

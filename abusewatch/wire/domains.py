@@ -8,6 +8,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from abusewatch.wire.errors import Reason, WireError
+from abusewatch.wire.metering import Metering
 from abusewatch.wire.sampling import Rates
 from abusewatch.wire.templates import Template
 
@@ -76,6 +77,7 @@ class DomainStore:
         self._free: list[int] = []
         self._resting: list[int] = []
         self.by_slot: list[Domain] = []
+        self.metering = Metering()
 
     def settle(self) -> list[int]:
         """Make the slots of evicted domains usable again and list them; called between batches, so that within one a slot means one domain."""

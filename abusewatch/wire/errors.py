@@ -19,6 +19,7 @@ class Reason(StrEnum):
     MISSING_TEMPLATE = "missing_template"
     BAD_TEMPLATE = "bad_template"
     TEMPLATE_LIMIT = "template_limit"
+    TEMPLATE_CHANGED = "template_changed"
     TEMPLATE_EVICTED = "template_evicted"
     PENDING_DROPPED = "pending_dropped"
     RECORD_LIMIT = "record_limit"
@@ -31,6 +32,8 @@ class Reason(StrEnum):
     COUNTER_SAMPLE = "counter_sample"
     TRAILING_BYTES = "trailing_bytes"
     CLOCK = "clock"
+    DUPLICATE = "duplicate"
+    EXPORTED_TWICE = "exported_twice"
     # Files of packets and records.
     NOT_A_CAPTURE = "not_a_capture"
     BAD_BLOCK = "bad_block"

@@ -11,6 +11,7 @@ from abusewatch.wire import records
 from abusewatch.wire.domains import Message
 from abusewatch.wire.errors import Reason
 from abusewatch.wire.layout import Layout
+from abusewatch.wire.metering import Metering
 from abusewatch.wire.sampling import RateTable
 
 Span = tuple[I64, I64, I64]
@@ -27,6 +28,7 @@ class Context:
     export_us: I64
     uptime_ms: I64
     rates: RateTable
+    metering: Metering
 
 
 @dataclass(slots=True)
@@ -37,9 +39,22 @@ class Found:
     single: dict[Layout, list[tuple[int, int, int]]] = field(default_factory=lambda: defaultdict(list))
     packed: dict[Layout, list[tuple[bytes, int, Message]]] = field(default_factory=lambda: defaultdict(list))
 
+    def drop(self, datagrams: I64) -> None:
+        """Forget what lies in some datagrams; called before anything is gathered."""
+        gone = set(datagrams.tolist())
+        for layout, spans in self.spans.items():
+            kept = [~np.isin(row, datagrams) for row, _, _ in spans]
+            self.spans[layout] = [(row[mine], start[mine], count[mine]) for (row, start, count), mine in zip(spans, kept, strict=True)]
+        for layout, single in self.single.items():
+            self.single[layout] = [place for place in single if place[0] not in gone]
+        for layout, packed in self.packed.items():
+            self.packed[layout] = [row for row in packed if row[1] not in gone]
+
     def batches(self, ring: U8, context: Context, counts: Counter[Reason]) -> list[FlowBatch]:
         """Gather all that was found from the ring, shape (n, slot)."""
         for layout, single in self.single.items():
+            if not single:
+                continue
             row, start, count = np.array(single, np.int64).T
             self.spans[layout].append((row, start, count))
         made: list[FlowBatch] = []
@@ -48,6 +63,8 @@ class Found:
             if rows is not None:
                 made += records.flows(rows, counts)
         for layout, packed in self.packed.items():
+            if not packed:
+                continue
             made += records.flows(_join(layout, packed, context), counts)
         return [batch for batch in made if len(batch)]
 
@@ -64,6 +81,7 @@ def _gather(layout: Layout, spans: list[Span], ring: U8, context: Context) -> re
     return records.Rows(
         layout, sliding_window_view(ring.reshape(-1), span)[at], np.repeat(context.slot[row], count), np.repeat(context.exporter[row], count),
         np.repeat(context.rate[row], count), np.repeat(context.export_us[row], count), np.repeat(context.uptime_ms[row], count), context.rates,
+        context.metering,
     )  # fmt: skip
 
 
@@ -71,4 +89,4 @@ def _join(layout: Layout, packed: list[tuple[bytes, int, Message]], context: Con
     octets = np.frombuffer(b"".join(row for row, _, _ in packed), np.uint8).reshape(len(packed), -1)
     at = np.array([row for _, row, _ in packed], np.int64)
     times = np.array([(message.export_us, message.uptime_ms) for _, _, message in packed], np.int64)
-    return records.Rows(layout, octets, context.slot[at], context.exporter[at], context.rate[at], times[:, 0], times[:, 1], context.rates)
+    return records.Rows(layout, octets, context.slot[at], context.exporter[at], context.rate[at], times[:, 0], times[:, 1], context.rates, context.metering)

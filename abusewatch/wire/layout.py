@@ -33,7 +33,7 @@ WANTED: dict[tuple[int, int], str] = {
     (IANA_REVERSE, 2): "reverse_packets", (IANA_REVERSE, 86): "reverse_packets",
     (IANA_REVERSE, 1): "reverse_bytes", (IANA_REVERSE, 85): "reverse_bytes",
     (IANA_REVERSE, 6): "reverse_flags", (CERT, 16398): "reverse_flags_first", (CERT, 16399): "reverse_flags_rest",
-    (0, 10): "input_if", (0, 252): "input_if", (0, 14): "output_if", (0, 253): "output_if",
+    (0, 61): "direction", (0, 10): "input_if", (0, 252): "input_if", (0, 14): "output_if", (0, 253): "output_if",
     (0, 22): "start_uptime", (0, 21): "end_uptime", (0, 150): "start_s", (0, 151): "end_s", (0, 152): "start_ms", (0, 153): "end_ms",
     (0, 154): "start_ntp", (0, 155): "end_ntp", (0, 156): "start_ntp", (0, 157): "end_ntp", (0, 158): "start_delta", (0, 159): "end_delta",
     (0, 160): "boot_ms", (0, 161): "duration_ms", (0, 162): "duration_us",

@@ -10,6 +10,7 @@ from abusewatch.model.flow import I64, U8, U16, U32, U64, FlowBatch, batch_of
 from abusewatch.wire import packet, times
 from abusewatch.wire.errors import Reason
 from abusewatch.wire.layout import PAIRS, SECTIONS, Columns, Layout, columns_of
+from abusewatch.wire.metering import Metering
 from abusewatch.wire.sampling import RateTable
 
 MAPPED = np.uint64(0xFFFF_0000_0000)
@@ -32,10 +33,11 @@ class Rows:
     export_us: I64
     uptime_ms: I64
     rates: RateTable
+    metering: Metering
 
     def take(self, kept: NDArray[np.intp]) -> "Rows":
         """Select records by index."""
-        columns = {f.name: getattr(self, f.name)[kept] for f in fields(self) if f.name not in {"layout", "rates"}}
+        columns = {f.name: getattr(self, f.name)[kept] for f in fields(self) if f.name not in {"layout", "rates", "metering"}}
         return replace(self, **columns)
 
 
@@ -47,6 +49,7 @@ def flows(rows: Rows, counts: Counter[Reason]) -> list[FlowBatch]:
     columns = columns_of(rows.layout, rows.octets)
     if not _has_addresses(columns):
         rows, columns = _read_sections(rows, columns, counts)
+    rows, columns = _once(rows, columns, counts)
     count = len(rows.slot)
     start, end, mended = times.spans(columns, rows.export_us, rows.uptime_ms)
     if mended:
@@ -61,6 +64,18 @@ def flows(rows: Rows, counts: Counter[Reason]) -> list[FlowBatch]:
     )  # fmt: skip
     reverse = _reverse(forward, columns)
     return [forward] if reverse is None else [forward, reverse]
+
+
+def _once(rows: Rows, columns: Columns, counts: Counter[Reason]) -> tuple[Rows, Columns]:
+    """Leave out what its exporter counted on the way in as well."""
+    if "direction" not in columns or "input_if" not in columns:
+        return rows, columns
+    again = rows.metering.again(rows.exporter, columns["direction"].astype(np.uint64), columns["input_if"].astype(np.uint64), rows.export_us)
+    if again is None:
+        return rows, columns
+    counts[Reason.EXPORTED_TWICE] += int(np.count_nonzero(again))
+    kept = np.flatnonzero(~again)
+    return rows.take(kept), {name: column[kept] for name, column in columns.items()}
 
 
 def _has_addresses(columns: Columns) -> bool:

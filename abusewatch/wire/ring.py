@@ -75,15 +75,24 @@ class Ring:
         self.found = Found()
         self.samples = SampleWalk(self.octets, self.length, self.records, self.counts)
 
-    def decode(self) -> list[FlowBatch]:
-        """Read all headers, find all records, gather them by layout."""
+    def walk(self) -> None:
+        """Read all headers, find all records."""
         if not len(self.length):
-            return []
+            return
         self._versions()
         self._netflow5()
         self._set_based()
         self._sflow()
+
+    def flows(self) -> list[FlowBatch]:
+        """Gather the records that were found, by layout."""
         return [*self._gather(), *samples.flows(self.samples.sampled, self.octets, self.exporter, self.received_us, self.counts)]
+
+    def drop(self, repeated: I64) -> None:
+        """Forget the records of datagrams that came before."""
+        self.counts[Reason.DUPLICATE] += len(repeated)
+        self.found.drop(repeated)
+        self.samples.sampled.drop(repeated)
 
     def _refuse(self, rows: Bool, reason: Reason) -> None:
         refused = int(np.count_nonzero(rows))
@@ -294,5 +303,5 @@ class Ring:
     def _gather(self) -> list[FlowBatch]:
         slots = np.unique(self.slot[self.slot >= 0]).tolist()
         rates = RateTable((slot, self.store.by_slot[slot].rates) for slot in slots)
-        context = Context(self.slot, self.exporter, self.rate, self.export_us, self.uptime_ms, rates)
+        context = Context(self.slot, self.exporter, self.rate, self.export_us, self.uptime_ms, rates, self.store.metering)
         return self.found.batches(self.octets, context, self.counts)

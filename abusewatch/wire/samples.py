@@ -36,6 +36,14 @@ class Sampled:
     told: list[sflow.Told] = field(default_factory=list)
     told_by: list[tuple[int, int, int, int]] = field(default_factory=list)
 
+    def drop(self, datagrams: I64) -> None:
+        """Forget the samples of some datagrams."""
+        gone = set(datagrams.tolist())
+        self.headers = [columns[:, ~np.isin(columns[0], datagrams)] for columns in self.headers]
+        self.single = [sample for sample in self.single if sample[0] not in gone]
+        kept = [place for place, by in enumerate(self.told_by) if by[0] not in gone]
+        self.told, self.told_by = [self.told[place] for place in kept], [self.told_by[place] for place in kept]
+
     def add(self, message: int, offset: int, data: bytes, sample: sflow.Sample) -> bool:
         """Take a flow sample of a datagram that lies at `offset` in the ring; False when it tells nothing of a packet."""
         by = (message, sample.rate, sample.input_if, sample.output_if)

@@ -63,10 +63,13 @@ class Ledger:
             for name, column in self._columns.items():
                 self._columns[name] = np.concatenate((column, np.full(more, UNKNOWN if name == "expected" else 0)))
 
-    def add(self, slot: I64, sequence: I64, steps: I64, records: I64, at_us: int) -> None:
-        """Count datagrams in the order they came: each one's domain slot, sequence number, what it adds to it (or UNKNOWN) and its records."""
+    def add(self, slot: I64, sequence: I64, steps: I64, records: I64, at_us: int) -> I64:
+        """Count datagrams in the order they came: each one's domain slot, sequence number, what it adds to it (or UNKNOWN) and its records.
+
+        Returns those that seem to have come twice, by index.
+        """
         if not len(slot):
-            return
+            return np.zeros(0, np.int64)
         self._grow(int(slot.max()) + 1)
         columns = self._columns
         size = len(columns["expected"])
@@ -82,21 +85,26 @@ class Ledger:
         odd = (expected != sequence) & (expected != UNKNOWN)
         last = np.append(first[1:], True)
         columns["expected"][slot[last]] = follows[last]
-        if odd.any():
-            self._settle(np.isin(slot, slot[odd]), slot, sequence, steps, expected, first)
+        if not odd.any():
+            return np.zeros(0, np.int64)
+        rows = np.flatnonzero(np.isin(slot, slot[odd]))
+        twice = self._settle(rows, slot, sequence, steps, expected, first)
+        return order[rows[twice]]
 
-    def _settle(self, rows: Bool, slot: I64, sequence: I64, steps: I64, expected: I64, first: Bool) -> None:
-        """Go through the domains that had a jump one datagram at a time."""
+    def _settle(self, rows: I64, slot: I64, sequence: I64, steps: I64, expected: I64, first: Bool) -> list[int]:
+        """Go through the domains that had a jump one datagram at a time; return the places, in `rows`, of those that came twice."""
+        twice: list[int] = []
         columns = self._columns
         awaited = UNKNOWN
         picked = (column[rows].tolist() for column in (slot, sequence, steps, expected, first))
-        for number, seen, step, before, is_first in zip(*picked, strict=True):
+        for place, (number, seen, step, before, is_first) in enumerate(zip(*picked, strict=True)):
             if is_first:
                 awaited = before
             ahead = (seen - awaited + (1 << 31) & 0xFFFF_FFFF) - (1 << 31) if awaited != UNKNOWN else 0
             late = REORDER * (1 if step == 1 else RECORDS_PER_DATAGRAM)
             if -late <= ahead < 0:
-                self._late(number, seen, max(step, 1))
+                if self._late(number, seen, max(step, 1)):
+                    twice.append(place)
             else:
                 if not 0 <= ahead <= MAX_GAP:
                     columns["restarts"][number] += 1
@@ -105,9 +113,10 @@ class Ledger:
                     self._gaps.setdefault(number, deque(maxlen=GAPS)).append((awaited, ahead))
                 awaited = UNKNOWN if step == UNKNOWN else seen + step & 0xFFFF_FFFF
             columns["expected"][number] = awaited
+        return twice
 
-    def _late(self, slot: int, seen: int, step: int) -> None:
-        """Take a datagram from before: it fills a gap that was counted as lost, else it is a duplicate."""
+    def _late(self, slot: int, seen: int, step: int) -> bool:
+        """Take a datagram from before: it fills a gap that was counted as lost, else it is a duplicate, and that is said."""
         gaps = self._gaps.get(slot, deque())
         for place, (start, length) in enumerate(gaps):
             before = seen - start & 0xFFFF_FFFF
@@ -116,8 +125,9 @@ class Ledger:
                 del gaps[place]
                 gaps.extend(gap for gap in ((start, before), (seen + step & 0xFFFF_FFFF, after)) if gap[1] > 0)
                 self._columns["lost"][slot] -= min(step, length - before)
-                return
+                return False
         self._columns["duplicates"][slot] += step
+        return True
 
     def account(self, domain: Domain) -> Account:
         """Read the counters of one domain."""

@@ -142,6 +142,8 @@ class SetReader:
             return
         self._counts[Reason.TEMPLATE_EVICTED] += evicted
         if old is not template and old != template:
+            # A router that was set up anew, or somebody who would have its records read wrongly.
+            self._counts[Reason.TEMPLATE_CHANGED] += old is not None
             walk.changed.append(template.number)
             self._replay(domain, message, walk, template)
 

@@ -148,7 +148,8 @@ def test_bare_datagrams_share_their_templates(opened):
 
 def test_datagrams_one_behind_the_other(opened):
     many = 65_507 // len(V5) + 1  # more than one UDP payload holds
-    reading = opened(V5 * many + TEMPLATE + DATA + b"junk")
+    numbered = b"".join(V5[:16] + number.to_bytes(4, "big") + V5[20:] for number in range(many))
+    reading = opened(numbered + TEMPLATE + DATA + b"junk")
     assert sorted(concat(list(reading.batches())).src_port.tolist()) == [1000, *[1234] * many]
     assert reading.counts["trailing_bytes"] == 1
 
