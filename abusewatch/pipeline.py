@@ -7,13 +7,18 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
+import numpy as np
+
 from abusewatch.detect.engine import Engine
 from abusewatch.detect.rule import Rule
 from abusewatch.inventory import Inventory
+from abusewatch.model import rows as r
 from abusewatch.model.finding import Detection
 from abusewatch.model.flow import FlowBatch
 from abusewatch.windows.conversations import Conversations
 from abusewatch.windows.panes import SECOND, Pane, Panes
+
+MOST_EMPTY_PANES = 40  # 200 s: the longest that a conversation waits for its outcome, and a rule for answers
 
 
 class Sink(Protocol):
@@ -38,24 +43,47 @@ class Pipeline:
 
     def feed(self, batch: FlowBatch, exporter_name: Callable[[int], str] = str) -> None:
         """Take a batch of records in any order."""
-        rows, directions = self.inventory.label(batch, exporter_name)
         self.records += len(batch)
+        punctual = self.panes.punctual(np.maximum(batch.start_us, batch.end_us))
+        rows, directions = self.inventory.label(batch if punctual is None else batch.take(punctual), exporter_name)
         self.directions.update({direction.name.lower(): n for direction, n in directions.items()})
         self._close(self.panes.add(rows))
 
     def advance(self, now_us: int) -> None:
         """Let event time pass on a source that has gone silent."""
-        self._close(self.panes.advance(now_us - self.panes.lateness_us))
+        watermark_us = now_us - self.panes.lateness_us
+        self._close(self.panes.advance(watermark_us))
+        self._pass_time(watermark_us)
 
     def flush(self) -> None:
         """Decide everything that is open: the input has ended."""
         self._close(self.panes.flush())
-        self._close([Pane(self._now_us, {}, last=True)])
+        self._close([Pane(0, {}, last=True)])
 
     def _close(self, panes: Iterable[Pane]) -> None:
         for pane in panes:
-            self._now_us = max(pane.end_us, self._now_us) if not pane.last else self._now_us
-            decided = self.conversations.flush(self._now_us) if pane.last else self.conversations.close(pane)
-            self._sink(self.engine.close(pane, decided, len(self.inventory.slots)))
+            if pane.last:
+                self._end()
+                continue
+            self._pass_time(pane.end_us - self.panes.pane_us)
+            self._decide(pane)
+
+    def _decide(self, pane: Pane) -> None:
+        self._now_us = max(pane.end_us, self._now_us)
+        self._sink(self.engine.close(pane, self.conversations.close(pane), len(self.inventory.slots)))
+
+    def _pass_time(self, until_us: int) -> None:
+        """Close empty panes while an outcome or a judgement is due, so that what is found does not hang on whether somebody else sends."""
+        for _ in range(MOST_EMPTY_PANES):
+            end_us = self._now_us + self.panes.pane_us
+            if not self._now_us or end_us > until_us or not (self.conversations.undecided or self.engine.waits):
+                return
+            self._decide(Pane(end_us, r.empty()))
+
+    def _end(self) -> None:
+        """Decide what is still open by the last time that was seen; then the clock may start anywhere."""
+        end = Pane(self._now_us, {}, last=True)
+        self._sink(self.engine.close(end, self.conversations.flush(end.end_us), len(self.inventory.slots)))
+        self._now_us = 0
 
     _now_us = 0

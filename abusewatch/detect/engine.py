@@ -21,19 +21,22 @@ class _Held:
 
     parts: list[tuple[int, Columns]] = field(default_factory=list)
 
-    def add(self, end_us: int, rows: Columns) -> None:
+    def add(self, end_us: int, rows: Columns, after_us: int) -> None:
+        """Keep rows of a pane; forget what has left the window."""
+        if self.parts and self.parts[0][0] <= after_us:
+            self.parts = [part for part in self.parts if part[0] > after_us]
         if rows:
             self.parts.append((end_us, rows))
 
-    def give(self, groups: np.ndarray, after_us: int) -> list[Columns]:
-        """Hand out the rows of groups that fire again; forget what has left the window."""
+    def give(self, groups: np.ndarray) -> list[Columns]:
+        """Hand out the rows of groups that fire again."""
         out: list[Columns] = []
         kept: list[tuple[int, Columns]] = []
         for end_us, rows in self.parts:
             again = np.isin(rows["group"], groups)
             if again.any():
                 out.append(r.take(rows, again))
-            if end_us > after_us and not again.all():
+            if not again.all():
                 kept.append((end_us, r.take(rows, ~again)))
         self.parts = kept
         return out
@@ -43,15 +46,27 @@ class Engine:
     """Give it each closed pane with the conversations decided in it; it gives the findings that are new or have grown."""
 
     def __init__(self, rules: Sequence[Rule], owners: Owners, pane_us: int = 5 * SECOND) -> None:
+        self._pane_us = pane_us
         self.rules = tuple(rule for rule in rules if rule.status != "sandbox" and rule.detector is None)
         self.coverage = 1.0
         self.episodes = Episodes(owners)
         self._grown: dict[tuple[str, int], None] = {}
-        self._runners = [Runner(rule, pane_us) for rule in self.rules]
+        self._begin()
+
+    def _begin(self) -> None:
+        self._runners = [Runner(rule, self._pane_us) for rule in self.rules]
         self._held = {rule.id: _Held() for rule in self.rules}
 
+    @property
+    def waits(self) -> bool:
+        """Whether time alone may bring a finding: rows are held that have not been judged."""
+        return any(runner.waits for runner in self._runners)
+
     def close(self, pane: Pane, conversations: Columns, slots: int) -> list[Detection]:
-        """Run every rule over a pane. `slots` is one more than the greatest slot number given out."""
+        """Run every rule over a pane. `slots` is one more than the greatest slot number given out.
+
+        After the last pane everything is told and forgotten: the clock may start anywhere.
+        """
         seen = {"record": views.records(pane.rows), "conversation": views.conversations(conversations)}
         changed: list[tuple[str, int]] = []
         for runner in self._runners:
@@ -59,23 +74,27 @@ class Engine:
             rows = runner.add(seen[runner.rule.match.on], pane.end_us, slots, fired)
             changed += self._judge(runner, rows, fired, pane)
         self._grown.update(dict.fromkeys(changed))
-        due = [key for key in self._grown if pane.last or self.episodes.is_due(key, pane.end_us)]
+        due = [key for key in self._grown if pane.last or self.episodes.is_due(key, pane.end_us) or self.episodes.is_over(key, pane.end_us)]
         for key in due:
             del self._grown[key]
         found = (self.episodes.detection(key, self.coverage, pane.end_us) for key in due)
-        return [detection for detection in found if detection]
+        told = [detection for detection in found if detection]
+        self.episodes.end(pane.end_us, every=pane.last)
+        if pane.last:
+            self._begin()
+        return told
 
     def _judge(self, runner: Runner, rows: Columns, fired: np.ndarray, pane: Pane) -> list[tuple[str, int]]:
         rule = runner.rule
         held = self._held[rule.id]
-        held.add(pane.end_us, rows)
+        held.add(pane.end_us, rows, pane.end_us - rule.match.window_secs * SECOND)
         firings = runner.fire(pane.end_us, last=pane.last)
         if not firings:
             return []
         known = np.isin(np.array([f.group for f in firings], np.uint64), fired)
         again: list[Firing] = [f for f, old in zip(firings, known, strict=True) if old]
         fresh: list[Firing] = [f for f, old in zip(firings, known, strict=True) if not old]
-        parts = held.give(np.array([f.group for f in again], np.uint64), pane.end_us - rule.match.window_secs * SECOND)
+        parts = held.give(np.array([f.group for f in again], np.uint64))
         if fresh:
             parts.append(runner.window_rows(fresh, pane.end_us))
         return self.episodes.add(rule, firings, r.join(parts), pane.end_us) if parts else []

@@ -1,5 +1,6 @@
 """Episodes: one finding per rule and offender while it lasts. It is updated, not repeated; after the rule's quiet time a new one begins."""
 
+import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -7,18 +8,18 @@ from typing import Protocol
 import numpy as np
 
 from abusewatch.detect.measures import lower_bound, upper_bound
-from abusewatch.detect.rule import Raise, Rule
+from abusewatch.detect.rule import Rule
 from abusewatch.detect.runner import SECOND, Firing
 from abusewatch.detect.tally import Tally
-from abusewatch.model import address, kinds
 from abusewatch.model import rows as r
 from abusewatch.model.customer import Customer
 from abusewatch.model.finding import Detection, Estimate, Finding, iso
 from abusewatch.model.rows import Columns
-from abusewatch.windows.order import order_of, starts_of
+from abusewatch.windows.order import mix, order_of, starts_of
 
 PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 47: "gre", 58: "icmp6", 132: "sctp"}
 SAMPLE = 5
+DAY_US = 86_400 * SECOND
 UPDATE_US = 60 * SECOND  # a finding that goes on is told again this often; its totals are exact whenever it is
 
 
@@ -40,19 +41,25 @@ class Episode:
 
     rule: Rule
     tally: Tally = field(default_factory=Tally)
-    reason: Raise | None = None
-    values: dict[str, float] = field(default_factory=dict)
+    strongest: Firing | None = None
     seen_us: int = 0
     started_us: int = 0
     told_us: int = 0
     told_severity: str = ""
-    groups: set[int] = field(default_factory=set)
+    groups: dict[int, int] = field(default_factory=dict)
+    """The groups that have fired, and when last (the end of that pane)."""
+
+    @property
+    def over_us(self) -> int:
+        """From when on it is over, unless more comes."""
+        return self.seen_us + self.rule.match.quiet_secs * SECOND
 
 
 class Episodes:
     """All episodes of all rules. The number is bounded; over it the longest quiet ends first and is counted in `shed`."""
 
-    def __init__(self, owners: Owners, capacity: int = 65_536) -> None:
+    def __init__(self, owners: Owners, capacity: int = 16_384) -> None:
+        self._swept_us = 0
         self._owners = owners
         self._capacity = capacity
         self._open: dict[tuple[str, int], Episode] = {}
@@ -64,13 +71,16 @@ class Episodes:
         """Hashes of the groups of a rule that have fired in an open episode."""
         if rule not in self._fired:
             found = [group for (name, _), episode in self._open.items() if name == rule for group in episode.groups]
-            self._fired[rule] = np.array(sorted(found), np.uint64)
+            self._fired[rule] = np.array(sorted(set(found)), np.uint64)
         return self._fired[rule]
 
     def add(self, rule: Rule, firings: Sequence[Firing], rows: Columns, end_us: int) -> list[tuple[str, int]]:
         """Add the rows of groups that fire to their episodes and give the keys of those."""
         if "ours" in rows:
             rows = r.take(rows, rows["ours"])
+        if not len(rows["identity"]):
+            return []
+        rows = r.take(rows, _by_time(rows))
         changed: list[tuple[str, int]] = []
         by_group = {f.group: f for f in firings}
         rows = r.take(rows, order_of(rows["identity"]))
@@ -79,32 +89,59 @@ class Episodes:
             mine = r.take(rows, slice(begin, end))
             key = (rule.id, int(mine["identity"][0]))
             episode = self._open.get(key)
-            if episode is None or end_us - episode.seen_us > rule.match.quiet_secs * SECOND:
-                episode = self._open[key] = Episode(rule)
+            if episode is None or end_us > episode.over_us or self._has_moved(episode, end_us):
+                episode = self._open[key] = Episode(rule, started_us=int(mine["start_us"].min()))
             episode.tally.add(mine)
             episode.seen_us = end_us
-            episode.started_us = episode.started_us or episode.tally.first_us
-            for group in set(mine["group"].tolist()):
-                _strengthen(episode, by_group[group])
+            for group in sorted(set(mine["group"].tolist())):
+                _strengthen(episode, by_group[group], end_us)
             changed.append(key)
         self._fired.pop(rule.id, None)
         self._bound()
         return changed
 
+    def _has_moved(self, episode: Episode, now_us: int) -> bool:
+        """Whether the address has another owner since (owners change at midnight UTC): who comes is not charged with what was."""
+        if now_us // DAY_US == episode.seen_us // DAY_US:
+            return False
+        offender = episode.tally.offender
+        return self._owners.owner_at(offender, episode.seen_us) != self._owners.owner_at(offender, now_us)
+
+    def is_over(self, key: tuple[str, int], now_us: int) -> bool:
+        """Whether an episode has ended, or is no longer known."""
+        episode = self._open.get(key)
+        return episode is None or now_us > episode.over_us
+
+    def end(self, now_us: int, *, every: bool = False) -> None:
+        """Forget episodes after their quiet time, and of those that go on the groups that have not fired for a window. With `every`: all."""
+        over = [key for key, episode in self._open.items() if every or now_us > episode.over_us]
+        for key in over:
+            del self._open[key]
+            self._fired.pop(key[0], None)
+        if every or now_us - self._swept_us >= UPDATE_US:
+            self._swept_us = 0 if every else now_us
+            self._forget_groups(now_us)
+
+    def _forget_groups(self, now_us: int) -> None:
+        for episode in self._open.values():
+            after_us = now_us - (episode.rule.match.window_secs + episode.rule.match.grace_secs) * SECOND
+            episode.groups = {group: seen_us for group, seen_us in episode.groups.items() if seen_us > after_us}
+        self._fired.clear()
+
     def is_due(self, key: tuple[str, int], now_us: int) -> bool:
         """Whether an episode that has grown is to be told: when it is new or graver, else once a while."""
         episode = self._open.get(key)
-        if episode is None or episode.reason is None:
+        if episode is None or episode.strongest is None:
             return False
-        return episode.reason.severity != episode.told_severity or now_us - episode.told_us >= UPDATE_US
+        return episode.strongest.reason.severity != episode.told_severity or now_us - episode.told_us >= UPDATE_US
 
     def detection(self, key: tuple[str, int], coverage: float, now_us: int) -> Detection | None:
         """The episode as a value; None when a role or an exception keeps it from being a finding."""
         episode = self._open.get(key)
-        if episode is None or episode.reason is None:
+        if episode is None or episode.strongest is None:
             return None
-        episode.told_us, episode.told_severity = now_us, episode.reason.severity
-        offender = address.text(*episode.tally.own.most_common(1)[0][0])
+        episode.told_us, episode.told_severity = now_us, episode.strongest.reason.severity
+        offender = episode.tally.offender
         customer = self._owners.owner_at(offender, episode.tally.first_us)
         if _exempt(episode.rule, customer, offender):
             self.suppressed += 1
@@ -112,24 +149,26 @@ class Episodes:
         return _detection(episode, offender, customer, coverage, foreign=not self._owners.contains(offender))
 
     def _bound(self) -> None:
-        while len(self._open) > self._capacity:
-            oldest = min(self._open, key=lambda key: (self._open[key].seen_us, key))
-            del self._open[oldest]
-            self._fired.pop(oldest[0], None)
+        surplus = len(self._open) - self._capacity
+        if surplus <= 0:
+            return
+        for key in heapq.nsmallest(surplus + self._capacity // 16, self._open, key=lambda key: (self._open[key].seen_us, key)):
+            del self._open[key]
+            self._fired.pop(key[0], None)
             self.shed += 1
 
 
-def _strengthen(episode: Episode, firing: Firing) -> None:
+def _by_time(rows: Columns) -> np.ndarray:
+    """The earliest first, and of those that begin together the same in every run: which rows become evidence must not depend on batches."""
+    alike = mix(*(rows[name] for name in ("own_lo", "peer_hi", "peer_lo", "own_port", "peer_port", "end_us", "packets", "bytes", "frame")))
+    return np.lexsort((alike, rows["start_us"]))
+
+
+def _strengthen(episode: Episode, firing: Firing, end_us: int) -> None:
     """Keep the gravest reason, and of equal ones the one that goes furthest."""
-    episode.groups.add(firing.group)
-    rank = kinds.SEVERITIES.index
-    known = episode.reason
-    if known is None or (rank(firing.reason.severity), _size(firing.values)) > (rank(known.severity), _size(episode.values)):
-        episode.reason, episode.values = firing.reason, firing.values
-
-
-def _size(values: dict[str, float]) -> float:
-    return next(iter(values.values()), 0.0)
+    episode.groups[firing.group] = end_us
+    if episode.strongest is None or firing.rank > episode.strongest.rank:
+        episode.strongest = firing
 
 
 def _exempt(rule: Rule, customer: Customer | None, offender: str) -> bool:
@@ -149,8 +188,8 @@ def _inside(offender: str, prefixes: Sequence[str]) -> bool:
 
 def _detection(episode: Episode, offender: str, customer: Customer | None, coverage: float, *, foreign: bool) -> Detection:
     rule, tally = episode.rule, episode.tally
-    reason = episode.reason
-    assert reason is not None  # noqa: S101  an episode is made by a firing
+    assert episode.strongest is not None  # noqa: S101  an episode is made by a firing
+    reason, values = episode.strongest.reason, episode.strongest.values
     targets = tally.targets()
     protocol = tally.protocols.most_common(1)[0][0]
     finding = Finding(
@@ -160,7 +199,7 @@ def _detection(episode: Episode, offender: str, customer: Customer | None, cover
         targets=tally.distinct_targets, targets_sample=tuple(t.address for t in targets[:SAMPLE]),
         first_seen=iso(tally.first_us), last_seen=iso(tally.last_us), flows=round(tally.flows), packets=round(tally.packets),
         bytes=round(tally.bytes), sampling_rate=tally.sampling_rate, estimate=_estimate(tally), severity=reason.severity,
-        confidence=rule.confidence, basis=_basis(tally, protocol, foreign=foreign), measures=_rounded(episode.values),
+        confidence=rule.confidence, basis=_basis(tally, protocol, foreign=foreign), measures=_rounded(values),
         threshold=reason.text, frames=(tally.frame_first, tally.frame_last) if tally.frame_last else (), coverage=coverage,
         **({} if rule.status == "stable" else {"status": rule.status}),
     )  # fmt: skip

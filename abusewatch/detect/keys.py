@@ -21,7 +21,8 @@ def hashes(keys: Sequence[Key], view: View, *, ours: bool = False) -> NDArray[np
 
 def _columns(key: Key, view: View, *, ours: bool) -> list[Array]:
     if key.column not in ADDRESSES:
-        return [view[key.column]]
+        # Interfaces are numbered by each exporter for itself.
+        return [view["exporter"], view["input_if"]] if key.column == "input_if" else [view[key.column]]
     hi, lo = view[f"{key.column}_hi"], view[f"{key.column}_lo"]
     v4 = (hi == 0) & (lo >> np.uint64(32) == np.uint64(0xFFFF))
     v4_bits = 32 if key.v4_bits is None else key.v4_bits

@@ -60,10 +60,11 @@ def total(groups: Groups, mask: Mask, values: F64) -> F64:
 
 
 def distinct(groups: Groups, mask: Mask, hashes: NDArray[np.uint64]) -> F64:
-    """Different values; exact up to 44-bit hash collisions inside one group."""
+    """Different values; exact up to hash collisions inside one group (44 bits for up to a million groups)."""
     at = np.flatnonzero(mask)
-    packed = np.sort(groups.number[at].astype(np.uint64) << np.uint64(44) | hashes[at] >> np.uint64(20))
-    first = packed[starts_of(packed)] >> np.uint64(44)
+    bits = max(20, groups.count.bit_length())
+    packed = np.sort(groups.number[at].astype(np.uint64) << np.uint64(64 - bits) | hashes[at] >> np.uint64(bits))
+    first = packed[starts_of(packed)] >> np.uint64(64 - bits)
     return np.bincount(first.astype(np.intp), minlength=groups.count).astype(np.float64)
 
 

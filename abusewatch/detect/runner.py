@@ -15,6 +15,7 @@ from abusewatch.detect.rule import Key, Measure, Raise, Rule
 from abusewatch.detect.thresholds import alternatives
 from abusewatch.detect.views import View
 from abusewatch.detect.window import Window
+from abusewatch.model import kinds
 from abusewatch.model import rows as r
 from abusewatch.model.rows import Array, Columns
 from abusewatch.windows.order import mix, order_of, starts_of
@@ -27,6 +28,7 @@ EVIDENCE_COLUMNS = (
 )  # fmt: skip
 CONVERSATION_COLUMNS = ("frame_last", "outcome", "reply_packets", "opened")
 RECORD_COLUMNS = ("ours",)
+PROMPT_US = 30 * SECOND
 LINEAR = frozenset({"sum", "rate"})
 COUNTED = frozenset({"count", "distinct", "concurrent"})  # none of them exceeds the number of rows
 
@@ -39,6 +41,11 @@ class Firing:
     slot: int
     reason: Raise
     values: dict[str, float]
+
+    @property
+    def rank(self) -> tuple[int, float]:
+        """How grave it is: by severity, then by how far the first measure goes."""
+        return kinds.SEVERITIES.index(self.reason.severity), next(iter(self.values.values()), 0.0)
 
 
 OVER_VALUES: dict[str, Callable[[Groups, Mask, Any, Measure], F64]] = {
@@ -67,11 +74,19 @@ class Runner:
         self._gated = [m for m in self._measures if any(m.name in gate for gate in gates)]
         conversation = match.on == "conversation"
         self._evidence = EVIDENCE_COLUMNS + (CONVERSATION_COLUMNS if conversation else RECORD_COLUMNS)
-        self.window = Window(match.window_secs * SECOND, pane_us, gates, self._evidence)
+        self._pane_us = pane_us
+        # The two directions of one flow come as two records, maybe in two panes: judge what was sent only when what came back can be known.
+        self._wait_us = 0 if conversation or not _reads_answers(rule) else match.grace_secs * SECOND
+        self.window = Window(match.window_secs * SECOND, pane_us, gates, self._evidence, wait_us=self._wait_us)
         self._sampled = rule.sampled.use == "lower_bound"
         self._reads = names(match.where)
         self._next_us = 0
         self._step_us = match.step_secs * SECOND
+
+    @property
+    def waits(self) -> bool:
+        """Whether a judgement is due soon even when nothing more comes."""
+        return self.window.unjudged and self._step_us <= PROMPT_US
 
     def add(self, view: View, end_us: int, slots: int, fired: Array) -> Columns:
         """Take the rows of a pane that the rule matches; those of groups in `fired` (sorted) are given back, with their evidence."""
@@ -80,7 +95,8 @@ class Runner:
             return {}
         picked = _Picked(view, at)
         values = {m.name: m.gate_value(picked, sampled=self._sampled) for m in self._gated}
-        enough = self.window.enough(picked["slot"], {name: value * picked["weight"] for name, value in values.items()}, slots)
+        weighed = {name: value * picked["weight"] for name, value in values.items()}
+        enough = self.window.enough(picked["slot"], weighed, slots, self._answers(picked))
         if enough is not None and not enough.all():
             at, values = at[enough], {name: value[enough] for name, value in values.items()}
             if not len(at):
@@ -91,12 +107,18 @@ class Runner:
         rows["chance"] = view.once("chance", _chance)[at]
         rows |= {f"{name}+": value for name, value in values.items()}
         rows |= {"sampling_rate": picked["sampling_rate"], "packets": picked["packets"], "start_us": picked["start_us"], "end_us": picked["end_us"]}
+        rows["level"] = picked["level"]
+        if self._wait_us:
+            rows["back"] = ~picked.stored("outbound")
         for m in self._measures:
             rows |= m.columns(picked, sampled=self._sampled)
         source = _Source(view, self.rule.identity)
         held = self._held(rows, source, fired)
         self.window.add(end_us, rows, source, fired, slots)
         return held
+
+    def _answers(self, picked: View) -> Array | None:
+        return picked["packets"] * ~picked.stored("outbound") if self._wait_us else None
 
     @staticmethod
     def _key(per: tuple[Key, ...]) -> str:
@@ -110,18 +132,28 @@ class Runner:
         return {"group": rows["group"][mine], "weight": rows["weight"][mine]} | {name: source[name][at] for name in self._evidence}
 
     def fire(self, end_us: int, *, last: bool = False) -> list[Firing]:
-        """Judge the groups that had rows since the last judgement, at most once a step."""
+        """Judge the groups that had rows since the last judgement, at most once a step. With `last` also what still waits for answers."""
         if end_us < self._next_us and not last:
             return []
         self._next_us = end_us - end_us % self._step_us + self._step_us
-        slots = self.window.candidates()
+        waited = end_us - self._wait_us
+        found: dict[int, Firing] = {}
+        for at_us in range(waited, end_us + 1, self._pane_us) if last else (waited,):
+            for firing in self._fire_at(at_us):
+                known = found.get(firing.group)
+                if known is None or firing.rank > known.rank:
+                    found[firing.group] = firing
+        return list(found.values())
+
+    def _fire_at(self, end_us: int) -> Iterator[Firing]:
+        slots = self.window.candidates(end_us)
         rows = self.window.rows_of(slots, end_us) if len(slots) else {}
-        return list(self._judge(rows)) if rows else []
+        return self._judge(rows) if rows else iter(())
 
     def window_rows(self, firings: list[Firing], end_us: int) -> Columns:
         """The rows in the window of the groups of some firings."""
         slots = np.sort(np.array([f.slot for f in firings], np.int32))
-        rows = self.window.rows_of(slots[starts_of(slots)], end_us, evidence=True)
+        rows = self.window.evidence_of(slots[starts_of(slots)], end_us)
         wanted = np.isin(rows["group"], np.array([f.group for f in firings], np.uint64))
         return {name: rows[name][wanted] for name in ("group", "weight", *self._evidence)}
 
@@ -154,9 +186,8 @@ class Runner:
             best[holds(values)] = n
         for g in np.flatnonzero(best >= 0).tolist():
             first = starts[g]
-            yield Firing(
-                int(rows["group"][first]), int(rows["slot"][first]), self._raises[best[g]][0], {name: float(v[g]) for name, v in values.items()}
-            )
+            reason = self._raises[best[g]][0]
+            yield Firing(int(rows["group"][first]), int(rows["slot"][first]), reason, {name: float(v[g]) for name, v in values.items()})
 
     def _span_minutes(self, rows: Columns, groups: Groups) -> F64:
         step = rows["block_us"] // self._step_us if self._step_us else rows["block_us"]
@@ -166,8 +197,12 @@ class Runner:
 
 
 def _chance(view: View) -> Array:
-    """A number a row that decides which rows stay when there are too many; the same for both directions and in every run."""
-    return mix(view["peer_hi"], view["peer_lo"], view["own_port"], view["peer_port"], view["start_us"])
+    """A number a row that decides which rows stay when there are too many, the same in every run; rows that share it are alike."""
+    return mix(*(view[name] for name in ("peer_hi", "peer_lo", "own_port", "peer_port", "start_us", "end_us", "bytes", "frame")))
+
+
+def _reads_answers(rule: Rule) -> bool:
+    return any("inbound" in names(m.where) for m in rule.measures.values())
 
 
 class _Source(Mapping[str, Array]):
@@ -242,7 +277,8 @@ class _CompiledMeasure:
         assert self._value is not None  # noqa: S101  only measures of a quantity come here
         value = np.asarray(self._value(picked), np.float64) * np.ones(picked.rows)
         if self._measure.function in LINEAR:
-            value = value * self._inside(picked)
+            # In steps of 1/1024, so that sums are exact and do not depend on the order of rows.
+            value = np.floor(value * self._inside(picked) * 1024) / 1024
         return value * np.maximum(picked["sampling_rate"], 1) if sampled else value
 
     def _inside(self, picked: View) -> F64:
@@ -264,16 +300,26 @@ class _CompiledMeasure:
         if m.function in LINEAR:
             return self._linear(rows, groups, mask, rows[self._column])
         if m.function == "count":
-            return measures.count(groups, mask)
+            return _proved(rows, groups, mask, measures.count(groups, mask))
         if m.function == "concurrent":
-            return measures.concurrent(groups, mask, rows["start_us"] / SECOND, rows["end_us"] / SECOND)
+            return _proved(rows, groups, mask, measures.concurrent(groups, mask, rows["start_us"] / SECOND, rows["end_us"] / SECOND))
         return OVER_VALUES[m.function](groups, mask, rows[self._column], m)
 
     def _linear(self, rows: Columns, groups: Groups, mask: np.ndarray, value: F64) -> F64:
-        total = measures.total(groups, mask, value)
+        total = _proved(rows, groups, mask, measures.total(groups, mask, value))
         if (rows["sampling_rate"] > 1).any():
             # Judge what the sample proves: the bound on the packets seen, carried over to whatever is summed (detection.md 1.5).
             seen = measures.total(groups, mask, rows["packets"].astype(np.float64))
             sampled = np.maximum.reduceat(rows["sampling_rate"], groups.starts) > 1
             total = np.where(sampled, total * measures.lower_bound(seen) / np.maximum(seen, 1), total)
         return total / self._window_secs if self._measure.function == "rate" else total
+
+
+def _proved(rows: Columns, groups: Groups, mask: Mask, total: F64) -> F64:
+    """What is proved of a total when a busy address is followed by sample (`windows.levels`): one conversation that stands for 256 proves nothing."""
+    level = rows["level"]
+    if not level.any():
+        return total
+    followed = measures.total(groups, mask, np.exp2(-level.astype(np.float64)))
+    sampled = np.maximum.reduceat(level, groups.starts) > 0
+    return np.where(sampled, total * measures.lower_bound(followed) / np.maximum(followed, 1), total)

@@ -76,6 +76,12 @@ class Tally:
         self._add_targets(rows, packets, octets)
 
     @property
+    def offender(self) -> str:
+        """The address of ours that did most of it; of equal ones the lowest."""
+        counted = self.own.items()
+        return address.text(*min(counted, key=lambda item: (-item[1], item[0]))[0])
+
+    @property
     def distinct_targets(self) -> int:
         """How many different addresses were attacked; exact up to 65,536, then estimated from the least hashes (Bar-Yossef 2002)."""
         n = len(self._distinct)

@@ -91,6 +91,7 @@ _RECORD = {
     "icmp_type": _icmp(8),
     "icmp_code": _icmp(0),
     "weight": lambda v: np.ones(v.rows),
+    "level": lambda v: np.zeros(v.rows, np.uint8),
 }
 
 _CONVERSATION = {

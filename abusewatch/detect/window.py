@@ -7,7 +7,7 @@ after a while is copied out and merged, so that panes need not be kept for the h
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,12 +18,17 @@ from abusewatch.model import rows as r
 from abusewatch.model.rows import Array, Columns
 from abusewatch.windows.order import order_of, ranges, starts_of
 
-LOSSY = 0.1  # part of a bound that may be missing; fires at 100 % from 1.1 times the threshold (measured: docs/engine.md)
+F64 = NDArray[np.float64]
+
+LOSSY = 0.05  # part of a bound that a gate may cost; there are two, so what is 1.1 times the threshold always fires (measured: docs/engine.md)
+BACK_PACKETS = 16  # answers of fewer packets in a pane change no ratio of a rule that needs hundreds
 GROUP_ROWS = 4096  # rows of one group that a pane may bring
 FIRED_ROWS = 64  # the same once the group has fired: enough to see that it goes on
 MERGED_ROWS = 512  # rows of one group in a merged block; thresholds of counts lie far below
 ROW_BUDGET = 1 << 19  # rows of a rule; at about 150 bytes each this is the memory a rule may take
 FEWEST_ROWS = 16  # below that a group is no sample; rather over the budget
+QUIET_ROWS = 8  # rows a merged block keeps of a group that brings nothing towards a bound, since they may speak against a raise (failed / hosts)
+QUIET_BUDGET = ROW_BUDGET // 16
 MERGE_US = 30_000_000
 
 NONE = np.zeros(0, np.uint64)
@@ -40,6 +45,7 @@ class Block:
     rows: Columns
     source: Mapping[str, Array] | None
     sums: dict[str, tuple[Array, Array]]
+    quiet: int = 0
 
 
 @dataclass(slots=True)
@@ -50,26 +56,38 @@ class Window:
     pane_us: int
     gates: Sequence[Mapping[str, float]]
     evidence: tuple[str, ...]
+    wait_us: int = 0
     shed_rows: int = 0
     _fresh: deque[Block] = field(default_factory=deque)
     _merged: deque[Block] = field(default_factory=deque)
     _totals: dict[str, NDArray[np.float64]] = field(default_factory=dict)
-    _touched: list[Array] = field(default_factory=list)
+    _touched: deque[tuple[int, Array]] = field(default_factory=deque)
 
     @property
     def size(self) -> int:
         """How many rows it holds."""
         return sum(r.length(b.rows) for b in (*self._merged, *self._fresh))
 
-    def enough(self, slot: Array, values: Mapping[str, Array], slots: int) -> NDArray[np.bool_] | None:
-        """Which rows of a pane belong to slots that bring their share of a bound; None: all. `values` (n,) are those of the gate measures."""
+    @property
+    def unjudged(self) -> bool:
+        """Whether rows have come since `candidates` was last asked."""
+        return bool(self._touched)
+
+    def enough(self, slot: Array, values: Mapping[str, Array], slots: int, answers: Array | None = None) -> NDArray[np.bool_] | None:
+        """Which rows of a pane belong to slots that bring their share of a bound; None: all. `values` (n,) are those of the gate measures.
+
+        `answers` (n,) are packets that came back: they count for the panes around as well, so slots that got some are kept.
+        """
         if not self.gates:
             return None
         share = LOSSY * min(1.0, self.pane_us / self.length_us)
         if all(bound * share <= 1 for gate in self.gates for bound in gate.values()):
             return None
         sums: dict[str, Array] = {name: np.bincount(slot, weights=value, minlength=slots) for name, value in values.items()}
-        return reached(self.gates, sums, share)[slot]
+        good = reached(self.gates, sums, share)
+        if answers is not None:
+            good |= np.bincount(slot, weights=answers, minlength=slots) >= BACK_PACKETS
+        return good[slot]
 
     def add(self, end_us: int, rows: Columns, source: Mapping[str, Array], fired: Array, slots: int) -> None:
         """Take the rows of a pane: `slot`, `group`, `chance`, `weight`, `at` (where in `source`), and the columns of the measures."""
@@ -85,37 +103,50 @@ class Window:
         block = Block(end_us, rows, source, sums)
         self._fresh.append(block)
         self._count(block, +1, slots)
-        self._touched.append(present)
-        if self._fresh[0].end_us <= end_us - min(MERGE_US, self.length_us) or self.size > ROW_BUDGET:
+        self._touched.append((end_us, present))
+        if self._fresh[0].end_us <= end_us - self.wait_us - min(MERGE_US, self.length_us) or self.size > ROW_BUDGET:
             self._merge(slots)
 
-    def candidates(self) -> Array:
-        """Slots that had a row since the last call and whose window may reach a bound."""
-        if not self._touched:
+    def candidates(self, end_us: int) -> Array:
+        """Slots that had a row up to `end_us` and since the last call, and whose window may reach a bound."""
+        touched = []
+        while self._touched and self._touched[0][0] <= end_us:
+            touched.append(self._touched.popleft()[1])
+        if not touched:
             return np.zeros(0, np.int32)
-        slots = np.sort(np.concatenate(self._touched))
-        self._touched = []
+        slots = np.sort(np.concatenate(touched))
         slots = slots[starts_of(slots)]
         if not self.gates:
             return slots
         return slots[reached(self.gates, {name: total[slots] for name, total in self._totals.items()})]
 
-    def rows_of(self, slots: Array, end_us: int, *, evidence: bool = False) -> Columns:
-        """The rows of some slots (sorted) in the window that ends now; with `evidence` also what the panes said of them."""
-        self._expire(end_us)
+    def rows_of(self, slots: Array, end_us: int) -> Columns:
+        """The rows of some slots (sorted) in the window that ends at `end_us`, and the answers (`back`) that came up to `wait_us` later."""
         parts = []
+        for block, at in self._find(slots):
+            if block.source is not None and block.end_us <= end_us - self.length_us:
+                continue
+            rows = r.take(self._measured(block), at)
+            inside = rows["block_us"] > end_us - self.length_us
+            if self.wait_us:
+                inside &= rows["back"] | (rows["block_us"] <= end_us)
+            parts.append(rows if inside.all() else r.take(rows, inside))
+        return r.join(parts) if sum(map(r.length, parts)) else {}
+
+    def evidence_of(self, slots: Array, end_us: int) -> Columns:
+        """All rows held of some slots (sorted) with what the panes said of them, those that wait for judgement too."""
+        parts = [self._with_evidence(block, at) for block, at in self._find(slots)]
+        rows = r.join(parts)
+        inside = rows["block_us"] > end_us - self.length_us - self.wait_us
+        return rows if inside.all() else r.take(rows, inside)
+
+    def _find(self, slots: Array) -> Iterator[tuple[Block, Array]]:
         for block in (*self._merged, *self._fresh):
             left = np.searchsorted(block.rows["slot"], slots, side="left")
             right = np.searchsorted(block.rows["slot"], slots, side="right")
             at = ranges(left, right - left)
-            if not len(at):
-                continue
-            rows = self._with_evidence(block, at) if evidence else r.take(self._measured(block), at)
-            if block.source is None:
-                inside = rows["block_us"] > end_us - self.length_us
-                rows = rows if inside.all() else r.take(rows, inside)
-            parts.append(rows)
-        return r.join(parts) if parts else {}
+            if len(at):
+                yield block, at
 
     def _measured(self, block: Block) -> Columns:
         return {name: column for name, column in block.rows.items() if name not in self.evidence or name in JUDGED}
@@ -133,14 +164,13 @@ class Window:
         for block in blocks:
             self._count(block, -1, slots)
         light = r.join([self._measured(b) | {"block": np.full(r.length(b.rows), n)} for n, b in enumerate(blocks)])
-        light = self._hopeful(light, blocks[-1].end_us - blocks[0].end_us + self.pane_us)
-        room = max(ROW_BUDGET // 2 - sum(r.length(b.rows) for b in self._merged), ROW_BUDGET // 16)
-        limit = MERGED_ROWS
-        kept, shed = _thinned(light, limit, NONE)
-        while r.length(kept) > room and limit > FEWEST_ROWS:
-            limit //= 2
-            kept, shed = _thinned(light, limit, NONE)
-        self.shed_rows += shed
+        hopeful = self._hopeful(light, blocks[-1].end_us - blocks[0].end_us + self.pane_us)
+        kept = self._reduced(light if hopeful.all() else r.take(light, hopeful))
+        quiet = 0
+        if not hopeful.all():
+            others = self._quiet(r.take(light, ~hopeful))
+            quiet = r.length(others)
+            kept = r.join([kept, others])
         number = kept.pop("block")
         for name in self.evidence:
             column = np.empty(r.length(kept), blocks[0].source[name].dtype)  # type: ignore[index]  # fresh blocks have a source
@@ -155,25 +185,47 @@ class Window:
         present = kept["slot"][starts]
         gate_names = {name for gate in self.gates for name in gate}
         sums = {name: (present, np.add.reduceat(kept[f"{name}+"] * kept["weight"], starts)) for name in gate_names}
-        merged = Block(blocks[-1].end_us, kept, None, sums)
+        merged = Block(blocks[-1].end_us, kept, None, sums, quiet)
         self._merged.append(merged)
         self._count(merged, +1, slots)
 
-    def _hopeful(self, rows: Columns, span_us: int) -> Columns:
-        """The rows of groups that bring at least a tenth of their share of a bound."""
-        if not self.gates or not r.length(rows):
-            return rows
-        rows = r.take(rows, order_of(rows["group"]))
-        starts = starts_of(rows["group"])
+    def _reduced(self, rows: Columns) -> Columns:
+        """At most so many rows of a group that the rule stays within its budget."""
+        room = max(ROW_BUDGET // 2 - sum(r.length(b.rows) for b in self._merged), ROW_BUDGET // 16)
+        limit = MERGED_ROWS
+        kept, shed = _thinned(rows, limit, NONE)
+        while r.length(kept) > room and limit > FEWEST_ROWS:
+            limit //= 2
+            kept, shed = _thinned(rows, limit, NONE)
+        self.shed_rows += shed
+        return kept
+
+    def _quiet(self, rows: Columns) -> Columns:
+        kept, shed = _thinned(rows, QUIET_ROWS, NONE)
+        room = QUIET_BUDGET - sum(b.quiet for b in self._merged)
+        self.shed_rows += shed
+        if r.length(kept) <= room:
+            return kept
+        self.shed_rows += r.length(kept)
+        return r.take(kept, slice(0, 0))
+
+    def _hopeful(self, rows: Columns, span_us: int) -> NDArray[np.bool_]:
+        """Which rows are of groups that bring their share of a bound."""
+        n = r.length(rows)
+        if not self.gates or not n:
+            return np.ones(n, np.bool_)
+        order = order_of(rows["group"])
+        starts = starts_of(rows["group"][order])
         names = {name for gate in self.gates for name in gate}
-        sums = {name: np.add.reduceat(rows[f"{name}+"] * rows["weight"], starts) for name in names}
-        share = LOSSY * min(1.0, span_us / self.length_us)
-        good = np.repeat(reached(self.gates, sums, share), np.diff(np.append(starts, r.length(rows))))
-        return rows if good.all() else r.take(rows, good)
+        sums = {name: np.add.reduceat((rows[f"{name}+"] * rows["weight"])[order], starts) for name in names}
+        good = reached(self.gates, sums, LOSSY * min(1.0, span_us / self.length_us))
+        mask = np.empty(n, np.bool_)
+        mask[order] = np.repeat(good, np.diff(np.append(starts, n)))
+        return mask
 
     def _expire(self, now_us: int) -> None:
         for blocks in (self._fresh, self._merged):
-            while blocks and blocks[0].end_us <= now_us - self.length_us:
+            while blocks and blocks[0].end_us <= now_us - self.length_us - self.wait_us:
                 self._count(blocks.popleft(), -1, 0)
 
     def _count(self, block: Block, sign: int, slots: int) -> None:
@@ -188,7 +240,7 @@ class Window:
 
 
 def _thinned(rows: Columns, limit: int, fired: Array) -> tuple[Columns, int]:
-    """Keep at most `limit` rows of a group, those of least hash (the same ones in every run), each standing for its share of all; also say how many went."""
+    """Keep at most `limit` rows of a group, those of least hash (the same ones in every run), which stand for all; also say how many went."""
     n = r.length(rows)
     if n <= limit and not len(fired):
         return rows, 0
@@ -203,13 +255,23 @@ def _thinned(rows: Columns, limit: int, fired: Array) -> tuple[Columns, int]:
     crowded = np.flatnonzero(sizes > limits)
     if not len(crowded):
         return rows, 0
-    keep, scale = np.ones(n, np.bool_), np.ones(n)
-    for g in crowded.tolist():
-        mine = order[starts[g] : starts[g] + sizes[g]]
-        chosen = mine[np.argpartition(rows["chance"][mine], limits[g])[: limits[g]]]
-        keep[mine] = False
-        keep[chosen] = True
-        scale[chosen] = rows["weight"][mine].sum() / rows["weight"][chosen].sum()
+    sizes, limits = sizes[crowded], limits[crowded]
+    mine = order[ranges(starts[crowded], sizes)]
+    number = np.repeat(np.arange(len(crowded)), sizes)
+    mine = mine[np.lexsort((rows["chance"][mine], number))]
+    rank = ranges(np.zeros(len(crowded), np.intp), sizes)
+    stays = rank < limits[number]
+    weight, keep = rows["weight"].copy(), np.ones(n, np.bool_)
+    keep[mine[~stays]] = False
+    totals: F64 = np.bincount(number, weights=weight[mine])
+    weight[mine[stays]] = _shared(totals, weight[mine[stays]], number[stays], rank[stays])
     thin = r.take(rows, keep)
-    thin["weight"] = thin["weight"] * scale[keep]
+    thin["weight"] = weight[keep]
     return thin, n - int(np.count_nonzero(keep))
+
+
+def _shared(totals: F64, weights: F64, number: Array, rank: Array) -> F64:
+    """Weights in proportion that sum to the total of their group, in whole numbers: such sums are exact, so no rounding moves a count over a threshold."""
+    scaled: F64 = np.floor(weights * (totals / np.bincount(number, weights=weights))[number])
+    missing = totals - np.bincount(number, weights=scaled)
+    return scaled + (rank < missing[number])

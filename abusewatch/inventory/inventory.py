@@ -108,7 +108,8 @@ class Inventory:
             port = PORT_KEY | column("exporter").astype(np.uint64) << np.uint64(32) | column("input_if").astype(np.uint64)
             key = (port, np.zeros(len(port), np.uint64))
         return {
-            "slot": self.slots.of(*key), "own_hi": own_hi, "own_lo": own_lo, "peer_hi": column(f"{peer}_hi"), "peer_lo": column(f"{peer}_lo"),
+            "slot": self.slots.of(*key, heard=not outbound),
+            "own_hi": own_hi, "own_lo": own_lo, "peer_hi": column(f"{peer}_hi"), "peer_lo": column(f"{peer}_lo"),
             "own_port": column(f"{own}_port"), "peer_port": column(f"{peer}_port"), "protocol": column("protocol"), "flags": column("flags"),
             "packets": column("packets"), "bytes": column("bytes"), "start_us": column("start_us"),
             "end_us": np.maximum(column("end_us"), column("start_us")), "outbound": np.full(len(at), outbound),

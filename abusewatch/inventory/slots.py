@@ -25,13 +25,17 @@ class Slots:
         """Count the slots given out."""
         return len(self._keys)
 
-    def of(self, hi: NDArray[np.uint64], lo: NDArray[np.uint64]) -> NDArray[np.int32]:
-        """Slot of each address, -1 when there is no room for a new one."""
+    def of(self, hi: NDArray[np.uint64], lo: NDArray[np.uint64], *, heard: bool = False) -> NDArray[np.int32]:
+        """Slot of each address, -1 when there is no room for a new one.
+
+        Addresses only `heard` of, because somebody sent to them, may take half of the room: who sweeps our IPv6 space from outside must not
+        take it from those who send.
+        """
         v4 = (hi == 0) & (lo >> np.uint64(32) == np.uint64(0xFFFF))
         key = mix(hi, np.where(v4, lo, np.uint64(0)))
         number, known = self._look_up(key)
         if not known.all():
-            self._add(key[~known])
+            self._add(key[~known], self.capacity // 2 if heard else self.capacity)
             number, known = self._look_up(key)
             self.refused += int(len(known) - np.count_nonzero(known))
         return np.where(known, number, np.int32(-1))
@@ -43,9 +47,9 @@ class Slots:
         at[at == len(self._keys)] = 0
         return self._numbers[at], self._keys[at] == key
 
-    def _add(self, key: NDArray[np.uint64]) -> None:
+    def _add(self, key: NDArray[np.uint64], capacity: int) -> None:
         new = np.sort(key)
-        new = new[np.concatenate(([True], new[1:] != new[:-1]))][: self.capacity - len(self._keys)]
+        new = new[np.concatenate(([True], new[1:] != new[:-1]))][: max(capacity - len(self._keys), 0)]
         keys = np.concatenate((self._keys, new))
         numbers = np.concatenate((self._numbers, np.arange(len(self._keys), len(keys), dtype=np.int32)))
         order = np.argsort(keys, kind="stable")

@@ -29,7 +29,7 @@ NEVER = np.int64(1 << 62)
 IDENTITY = ("slot", "own_hi", "own_lo", "peer_hi", "peer_lo", "own_port", "peer_port", "protocol")
 SUMS = ("packets_out", "packets_in", "bytes_out", "bytes_in", "records")
 MINIMA = ("first_out_us", "first_in_us", "frame")
-MAXIMA = ("last_us", "frame_last", "sampling_rate", "input_if", "exporter", "internal", "icmp")
+MAXIMA = ("last_us", "frame_last", "sampling_rate", "input_if", "exporter", "internal", "icmp", "level")
 BITS = ("flags_out", "flags_in")
 
 ECHO_REQUESTS = (8 << 8, 128 << 8)  # RFC 792; RFC 4443 4.1
@@ -52,6 +52,11 @@ class Conversations:
         """Count the entries, marks included."""
         return len(self._table["key"]) if self._table else 0
 
+    @property
+    def undecided(self) -> bool:
+        """Whether an outcome is still waited for."""
+        return bool(self._table) and not self._table["decided"].all()
+
     def close(self, pane: Pane) -> Columns:
         """Add a pane's rows and give the conversations whose outcome is known by its end, as columns (see `view`)."""
         rows = self._followed(_eligible(pane.rows))
@@ -71,10 +76,16 @@ class Conversations:
         rows = rows | {"key": _key(rows)}
         follow, raised = self.levels.admit(rows["slot"], rows["key"])
         if len(raised) and len(self):
-            keep = self.levels.follows(self._table["slot"], self._table["key"])
-            if not keep.all():
-                self._table = r.take(self._table, keep)
+            self._thin()
+        rows["level"] = self.levels.of(rows["slot"])
         return rows if follow is None or follow.all() else r.take(rows, follow)
+
+    def _thin(self) -> None:
+        """Levels have risen: forget what is followed no longer. What was admitted at a higher level keeps its weight when the level falls again."""
+        keep = self.levels.follows(self._table["slot"], self._table["key"])
+        if not keep.all():
+            self._table = r.take(self._table, keep)
+        self._table["level"] = np.maximum(self._table["level"], self.levels.of(self._table["slot"]))
 
     def _merge(self, new: Columns) -> None:
         if not len(self):
@@ -115,7 +126,7 @@ class Conversations:
         fresh = t["decided"] == 0
         decided = fresh & (np.ones(len(fresh), np.bool_) if final else self._is_decided(t, now_us))
         out = view(r.take(t, decided))
-        out["weight"] = self.levels.weight(out["slot"])
+        out["weight"] = np.exp2(out["level"].astype(np.float64))
         t["decided"][decided] = 1
         # A conversation both sides have ended needs its mark for stray packets only; one that just went silent may go on.
         linger = np.where(t["ended"] == 1, self.grace_us, self.linger_us)
@@ -183,7 +194,7 @@ def _reduced(rows: Columns) -> Columns:
     entry |= {name: np.add.reduceat(column, starts) for name, column in zip(SUMS, sums, strict=True)}
     minima = (np.where(out, begin, NEVER), np.where(out, NEVER, begin), frame)
     entry |= {name: np.minimum.reduceat(column, starts) for name, column in zip(MINIMA, minima, strict=True)}
-    maxima = (rows["end_us"][order], frame, *(rows[name][order] for name in ("sampling_rate", "input_if", "exporter", "internal")), asked)
+    maxima = (rows["end_us"][order], frame, *(rows[name][order] for name in ("sampling_rate", "input_if", "exporter", "internal")), asked, rows["level"][order])
     entry |= {name: np.maximum.reduceat(column, starts) for name, column in zip(MAXIMA, maxima, strict=True)}
     bits = (np.where(out, flags, zero16), np.where(out, zero16, flags))
     entry |= {name: np.bitwise_or.reduceat(column, starts) for name, column in zip(BITS, bits, strict=True)}
@@ -257,7 +268,7 @@ def view(t: Columns) -> Columns:
     outcome = np.where(reply_packets == 0, UNANSWERED, np.where(refusal, REFUSED, ANSWERED)).astype(np.uint8)
     first = np.minimum(t["first_out_us"], t["first_in_us"])
     return {
-        **{name: t[name] for name in (*IDENTITY, "sampling_rate", "input_if", "exporter", "frame", "frame_last")},
+        **{name: t[name] for name in (*IDENTITY, "sampling_rate", "input_if", "exporter", "frame", "frame_last", "level")},
         "internal": t["internal"].astype(np.bool_),
         "initiator": ours, "outcome": outcome, "opened": ~tcp | (flags & SYN != 0) | (flags & 0xFF == 0) & (packets > 0),
         "packets": packets, "bytes": octets, "reply_packets": reply_packets, "reply_bytes": reply_bytes,

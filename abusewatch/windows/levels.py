@@ -43,10 +43,10 @@ class Levels:
         bound = np.where(level > 0, np.uint64(1) << (np.uint64(64) - np.maximum(level, 1).astype(np.uint64)), np.uint64(2**64 - 1))
         return key < bound
 
-    def weight(self, slot: Array) -> Array:
-        """How many conversations each one followed stands for."""
+    def of(self, slot: Array) -> Array:
+        """The level of each slot, (n,) uint8: a conversation followed at level k stands for 2 ** k."""
         self._grow(int(slot.max()) + 1 if len(slot) else 0)
-        return np.exp2(self._level[slot].astype(np.float64))
+        return self._level[slot]
 
     def _grow(self, size: int) -> None:
         if size > len(self._level):

@@ -8,12 +8,14 @@ with `restart` a step back of more than the lateness closes everything and begin
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from abusewatch.model import rows as r
 from abusewatch.model.rows import Columns
 from abusewatch.windows.order import starts_of
 
 SECOND = 1_000_000
+BEGINNING = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Panes:
     _open: dict[int, list[Columns]] = field(default_factory=dict)
     _sizes: dict[int, int] = field(default_factory=dict)
     _closed: int | None = None
-    _newest_us: int = -(1 << 62)
+    _newest_us: int = -BEGINNING
 
     def add(self, rows: Columns) -> list[Pane]:
         """Take rows in any order; give the panes that this closes, oldest first."""
@@ -54,6 +56,25 @@ class Panes:
         self._file(rows, number)
         return out + self._over_budget() + self.advance(self._newest_us - self.lateness_us)
 
+    def punctual(self, end_us: NDArray[np.int64]) -> NDArray[np.bool_] | None:
+        """Which records, in the order in which they came, are not late; None: all. Judged one by one, so that batches change nothing."""
+        if not len(end_us):
+            return None
+        if self._closed is not None and self.restart and int(end_us.max()) < self._closed * self.pane_us - self.lateness_us:
+            return None
+        newest = max(self._newest_us, int(end_us.max()))
+        if int(end_us.min()) // self.pane_us > max(self._horizon(newest), -BEGINNING if self._closed is None else self._closed):
+            return None
+        before = np.maximum(np.maximum.accumulate(np.concatenate(([self._newest_us], end_us[:-1]))), self._newest_us)
+        closed = (before - self.lateness_us) // self.pane_us - 1
+        fresh: NDArray[np.bool_] = end_us // self.pane_us > (closed if self._closed is None else np.maximum(closed, self._closed))
+        self.late_rows += int(len(fresh) - np.count_nonzero(fresh))
+        return None if fresh.all() else fresh
+
+    def _horizon(self, newest_us: int) -> int:
+        """The last pane that a watermark closes."""
+        return (newest_us - self.lateness_us) // self.pane_us - 1
+
     def advance(self, watermark_us: int) -> list[Pane]:
         """Close every pane that ended at or before the watermark."""
         horizon = watermark_us // self.pane_us - 1
@@ -64,7 +85,7 @@ class Panes:
     def flush(self) -> list[Pane]:
         """Close all that is open; afterwards the clock may start anywhere."""
         out = [self._close(n) for n in sorted(self._open)]
-        self._closed, self._newest_us = None, -(1 << 62)
+        self._closed, self._newest_us = None, -BEGINNING
         return out
 
     def _restarted(self, newest_us: int) -> list[Pane]:
