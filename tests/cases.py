@@ -1,5 +1,6 @@
 """Builders of detections, incidents and messages, and hypothesis strategies of them, for the tests of the case side."""
 
+import hashlib
 import re
 from collections.abc import Sequence
 from email import message_from_bytes
@@ -7,6 +8,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from abusewatch.model.address import network_of
 from abusewatch.model.customer import Customer
@@ -95,17 +97,16 @@ def message(n=0, recipient="abuse@operator.example", audience="operator", case="
 class PlainComposer:
     """Writes everything it is given into a mail: whatever it could leak, it leaks."""
 
-    def compose_operator(self, incident, view, contact, now_us):
-        return self._mail(incident, view, "operator", contact.email or "desk@provider.example")
+    def compose_operator(self, incident, view, contact, now_us, *, stage="first", sequence=0):
+        return self._mail(incident, view, "operator", contact.email or "desk@provider.example", stage, sequence, contact.network)
 
-    def compose_customer(self, incident, view, customer, now_us):
-        return self._mail(incident, view, "customer", customer.contacts[0] if customer.contacts else "desk@provider.example")
+    def compose_customer(self, incident, view, customer, now_us, *, stage="first", sequence=0):
+        return self._mail(incident, view, "customer", customer.contacts[0] if customer and customer.contacts else "desk@provider.example", stage, sequence)
 
-    def _mail(self, incident, view, audience, recipient):
-        mail = message(0, recipient, audience, incident.id, body=f"{incident!r}\n{view!r}\n")
-        return Message(f"<{audience}.{recipient}.{incident.id}>", f"{incident.id}|{audience}|{recipient}|0", *[
-            getattr(mail, name) for name in ("incident", "audience", "sender", "recipient", "subject", "raw")
-        ])  # fmt: skip
+    def _mail(self, incident, view, audience, recipient, stage, sequence, network=""):
+        mail = message(sequence, recipient, audience, incident.id, body=f"{incident.detections!r}\n{view!r}\n")
+        name = hashlib.sha256(f"{audience} {recipient} {incident.id} {sequence} {network}".encode()).hexdigest()[:32]
+        return replace(mail, message_id=f"<{name}@provider.example>", dedup=f"{incident.id}|{audience}|{recipient}{network}|{sequence}", stage=stage, sequence=sequence)
 
 
 def addresses_in(text: str) -> set[str]:

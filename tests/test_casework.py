@@ -1,14 +1,19 @@
 """From an incident to mail: each side told once, of its own, and nothing lost on the way."""
 
 import ipaddress
+from email import message_from_bytes
 
 import pytest
 from hypothesis import given, settings
+from msgspec.structs import replace
 
-from abusewatch.casework import Casework
+from abusewatch.casework import ASK_US, Casework
 from abusewatch.contacts import OperatorTable, TableResolver
 from abusewatch.contacts.table import Entry
-from abusewatch.incidents import Change, correlate, everyone
+from abusewatch.incidents import Change, correlate, everyone, expire
+from abusewatch.incidents.lifecycle import HOUR_US
+from abusewatch.model.contact import Contact
+from abusewatch.outbox import Outcome, settle
 from abusewatch.reports.compose import Composer
 from abusewatch.reports.settings import ReportSettings
 from abusewatch.retention import limits
@@ -104,7 +109,7 @@ def test_policy_decides_who_is_mailed(store, changes, audiences):
     saved(store, detection(MIXED, **changes))
     casework(store).turn(T0 + 1)
     assert {e.message.audience for e in store.messages()} == audiences
-    assert store.due(9) == []
+    assert store.due(9, T0) == []
 
 
 def test_a_customer_who_did_not_own_it_then_is_not_told(store):
@@ -120,10 +125,10 @@ def test_each_contact_of_a_customer_gets_his_own_mail(store):
 
 
 class Faulty(PlainComposer):
-    def compose_operator(self, incident, view, contact, now_us):
+    def compose_operator(self, incident, view, contact, now_us, *, stage="first", sequence=0):
         if contact.email == "abuse@a.example":
             raise ArithmeticError("66.1.2.3 stands in the text of a fault")
-        return super().compose_operator(incident, view, contact, now_us)
+        return super().compose_operator(incident, view, contact, now_us, stage=stage, sequence=sequence)
 
 
 def test_one_mail_that_cannot_be_written_stops_no_other_and_is_not_forgotten(store):
@@ -164,7 +169,7 @@ def test_a_replay_shows_what_would_go_to_whom_policy_ignored():
 def test_no_mail_names_an_address_outside_its_audience(one):
     store = MemoryStore()
     store.save([Change(one, None)])
-    messages, blocked = casework(store, policy=everyone, unresolved=True).messages(one, T0)
+    messages, blocked, _, _ = casework(store, policy=everyone, unresolved=True).messages(one, T0)
     attacked = RESOLVER.resolve([t.address for d in one.detections for t in d.targets])
     theirs = {}
     for contact, some in attacked.items():
@@ -210,3 +215,107 @@ def test_planted_markers_are_in_no_sink(store, tmp_path):
     disk = b"".join(file.read_bytes() for file in tmp_path.iterdir())
     assert b"8.8.8.8" not in disk  # never mailed to anybody, so once the case is closed it is nowhere
     assert incident().id.encode() in disk
+
+
+def deliver(store, now_us):
+    for entry in store.lease(now_us, 999, SECOND):
+        store.settled(entry, settle(Outcome("accepted"), entry.attempts, entry.created_us, now_us), now_us)
+
+
+def headers(entry):
+    mail = message_from_bytes(entry.message.raw)
+    return {name: mail[name] for name in ("Message-ID", "In-Reply-To", "References")}
+
+
+@pytest.mark.parametrize("make", [lambda path: MemoryStore(), lambda path: SqliteStore(path / "cases.db", limits())])
+def test_a_case_of_some_days_is_one_thread_a_side(make, tmp_path):
+    """First mail, no second within a day however often it is seen, one update a day, and one closing mail when the clock closes it."""
+    store = make(tmp_path)
+    work = Casework(store, Owners(), RESOLVER, Composer(SETTINGS), hold=None)
+    for hour in range(49):
+        now_us = T0 + hour * HOUR_US
+        target_now = [target(a, last_us=now_us) for a in ("66.1.2.3", "9.9.9.9")]
+        saved(store, detection(target_now, last_us=now_us, episode="one", flows=10 + hour), now_us=now_us)
+        work.turn(now_us)
+        deliver(store, now_us)
+    for hour in range(49, 49 + 24 * 5):
+        now_us = T0 + hour * HOUR_US
+        store.save(expire(store.open_incidents(), now_us))
+        work.turn(now_us)
+        deliver(store, now_us)
+    threads = {}
+    for entry in store.messages():
+        threads.setdefault(entry.message.recipient, []).append(entry)
+    assert set(threads) == {"security@customer.example", "abuse@a.example", "abuse@b.example"}
+    for entries in threads.values():
+        assert [(e.message.stage, (e.created_us - T0) // HOUR_US) for e in entries] == [("first", 0), ("update", 24), ("update", 48), ("closing", 48 + 72 )]
+        first, *others = [headers(e) for e in entries]
+        assert first["References"] is None
+        assert all(first["Message-ID"] in one["References"] for one in others)
+        assert [one["In-Reply-To"] for one in others] == [headers(e)["Message-ID"] for e in entries[:-1]]
+        assert "for the last 72 hours" in " ".join(text_of(entries[-1].message.raw).split())
+    store.close()
+
+
+def test_a_case_the_desk_closes_says_nothing_to_anybody(store):
+    saved(store, detection(MIXED))
+    work = casework(store)
+    work.turn(T0 + 1)
+    deliver(store, T0 + 1)
+    store.move_incident("AW-2026-000001", "close", T0 + HOUR_US)
+    assert [r.enqueued for r in work.turn(T0 + HOUR_US)] == [0]
+    assert work.turn(T0 + 99 * HOUR_US) == []
+    assert recipients(store) == BOTH
+
+
+def test_a_contact_that_is_learned_later_is_told_later(store):
+    class Learning:
+        known = False
+
+        def resolve(self, addresses):
+            if self.known:
+                return RESOLVER.resolve(addresses)
+            return {Contact(None, "unknown", "none", "66.1.0.0/16"): list(addresses)}
+
+    contacts = Learning()
+    saved(store, detection(["66.1.2.3"]))
+    work = Casework(store, Owners(), contacts, PlainComposer(), hold=None)
+    work.turn(T0)
+    assert recipients(store) == [BOTH[0]]  # the customer does not wait for a registry
+    assert work.turn(T0 + ASK_US - 1) == []
+    contacts.known = True
+    work.turn(T0 + ASK_US)
+    assert recipients(store) == BOTH[:2]
+
+
+class Chatty(PlainComposer):
+    """Tells an operator what the view does not hold."""
+
+    def __init__(self, more):
+        self.more = more
+
+    def compose_operator(self, *arguments, **which):
+        mail = super().compose_operator(*arguments, **which)
+        return replace(mail, raw=mail.raw + self.more.encode() + b"\r\n")
+
+
+@pytest.mark.parametrize("more", ["9.9.9.9", "9-9-9-9", "151587081", "C-1042", "c-1042.", "abuse@b.example", "security@customer.example"])
+def test_a_composer_that_tells_too_much_is_stopped_before_the_outbox(store, more):
+    saved(store, detection(["66.1.2.3", "9.9.9.9"]))
+    (report,) = casework(store, Chatty(more)).turn(T0)
+    assert ("operator", "abuse@a.example", "LeakError") in report.blocked
+    assert ("operator", "abuse@a.example") not in recipients(store)
+    assert ("customer", "security@customer.example") in recipients(store)
+
+
+def test_a_replay_without_an_inventory_still_shows_both_mails():
+    class Nobody(Owners):
+        def owner_at(self, text, us):
+            return None
+
+    store = MemoryStore()
+    saved(store, detection(["66.1.2.3"], customer=None))
+    work = Casework(store, Nobody(), RESOLVER, Composer(SETTINGS), policy=everyone, unresolved=True)
+    (report,) = work.turn(T0)
+    assert [(m.audience, m.recipient) for m in report.messages] == [("customer", SETTINGS.sender), ("operator", "abuse@a.example")]
+    assert "NOTE FOR OUR OWN DESK" in text_of(report.messages[0].raw)

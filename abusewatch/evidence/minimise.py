@@ -68,23 +68,27 @@ def minimise(
 def without_evidence(incident: Incident, view: View | None = None) -> Incident:
     """Strip an incident of every attacked address, to keep it or to compose from it.
 
-    With a view (to compose) the findings that are not in it go too, and so does an offender's address that is not ours;
-    episodes are named as in the view.
+    With a view (to compose) the findings that are not in it go too, and so does an offender's address that is not ours,
+    and before an operator the customer's id; episodes are named as in the view.
     """
     if view is None:
-        return replace(incident, detections=tuple(_stripped(d) for d in incident.detections))
+        return replace(incident, detections=tuple(_bare(d) for d in incident.detections))
     shown = {s.episode: s for s in view.sections}
     known = ((_opaque(incident, d), d) for d in incident.detections)
     return replace(
-        incident, detections=tuple(_stripped(d, name, shown[name].offender or "") for name, d in known if name in shown)
+        incident,
+        detections=tuple(_stripped(d, view.audience, name, shown[name].offender) for name, d in known if name in shown),
     )
 
 
-def _stripped(detection: Detection, name: str | None = None, offender: str | None = None) -> Detection:
-    finding = replace(detection.finding, targets_sample=())
-    if offender is not None:
-        finding = replace(finding, offender=offender)
-    return replace(detection, targets=(), finding=finding, episode=name or detection.episode)
+def _bare(detection: Detection) -> Detection:
+    return replace(detection, targets=(), finding=replace(detection.finding, targets_sample=()))
+
+
+def _stripped(detection: Detection, audience: Audience, name: str, offender: str | None) -> Detection:
+    bare = _bare(detection)
+    customer = None if audience == "operator" else bare.finding.customer
+    return replace(bare, finding=replace(bare.finding, offender=offender or "", customer=customer), episode=name)
 
 
 def _opaque(incident: Incident, detection: Detection) -> str:

@@ -1,14 +1,18 @@
-"""A finished mail, before and in the outbox."""
+"""A finished mail, before and in the outbox, and what is remembered of the last one to somebody."""
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
 Audience = Literal["operator", "customer", "desk", "complainant"]
+Stage = Literal["first", "update", "closing"]
 
 
 class Message(msgspec.Struct, frozen=True):
-    """One mail to one recipient. `raw` is the whole MIME text in bytes (CRLF); `dedup` makes a repeat harmless: (incident, audience, recipient, sequence)."""
+    """One mail to one recipient. `raw` is the whole MIME text in bytes (CRLF); `dedup` makes a repeat harmless: (incident, audience, recipient, sequence).
+
+    `sequence` counts the mails of one thread from 0, `stage` says what kind of mail this one is.
+    """
 
     message_id: str
     dedup: str
@@ -18,3 +22,14 @@ class Message(msgspec.Struct, frozen=True):
     recipient: str
     subject: str
     raw: bytes
+    sequence: int = 0
+    stage: Stage = "first"
+
+
+class Told(NamedTuple):
+    """The last mail of a case to one recipient: `at_us` is when it was written, `sent` whether a server has taken it."""
+
+    sequence: int
+    stage: Stage
+    at_us: int
+    sent: bool

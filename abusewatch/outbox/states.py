@@ -7,7 +7,7 @@ taken it, refused it for good, or five days are over, and then it lies where a p
 from typing import Literal, NamedTuple, get_args
 
 State = Literal["queued", "leased", "sent", "retrying", "parked", "expired", "held", "cancelled"]
-Event = Literal["lease", "accepted", "deferred", "refused", "too_old", "release", "retry", "cancel"]
+Event = Literal["lease", "accepted", "deferred", "refused", "too_old", "release", "retry", "cancel", "hold", "room", "bounced"]
 STATES: tuple[str, ...] = get_args(State)
 EVENTS: tuple[str, ...] = get_args(Event)
 
@@ -29,7 +29,11 @@ MOVES = (
     Move("leased", "deferred", "retrying", "server"),
     Move("leased", "refused", "parked", "server"),
     Move("leased", "too_old", "expired", "clock"),
+    Move("sent", "bounced", "parked", "DSN"),
+    Move("queued", "hold", "held", "desk"),
+    Move("retrying", "hold", "held", "desk"),
     Move("held", "release", "queued", "desk"),
+    Move("held", "room", "queued", "budget"),
     Move("parked", "retry", "queued", "desk"),
     Move("expired", "retry", "queued", "desk"),
     Move("retrying", "retry", "queued", "desk"),

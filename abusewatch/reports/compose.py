@@ -8,7 +8,7 @@ bytes.
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import quote
 
 import msgspec
@@ -21,14 +21,12 @@ from abusewatch.model.finding import iso
 from abusewatch.model.incident import Incident
 from abusewatch.model.kinds import KINDS
 from abusewatch.model.mailbox import addr_spec
-from abusewatch.model.message import Audience, Message
+from abusewatch.model.message import Audience, Message, Stage
 from abusewatch.reports import leaks, xarf
 from abusewatch.reports.identity import keyed, message_id, optout_token
 from abusewatch.reports.mime import Attachment, Headers, build
 from abusewatch.reports.settings import ReportSettings
 from abusewatch.reports.texts import Texts
-
-Stage = Literal["first", "update", "closing"]
 
 SHOWN = 25
 """Addresses in the text of a mail; the rest is in the attachment. A longer text is not read."""
@@ -89,7 +87,7 @@ class Composer:
             else ()
         )
         thread = recipient if contact.email else f"{recipient}#{contact.network}"
-        draft = _Draft(incident.id, "operator", recipient, thread, now_us, sequence, report, attachments)
+        draft = _Draft(incident.id, "operator", recipient, thread, now_us, sequence, stage, report, attachments)
         addresses = {row.dst for one in view.sections for row in (*one.by_target, *one.rows, one.total) if row.dst}
         return self._finish(draft, texts, values, view, addresses, {contact.network})
 
@@ -122,7 +120,7 @@ class Composer:
         }
         to = addr_spec(known) if known else self._settings.sender
         thread = to if known else f"{to}#{incident.customer}"
-        draft = _Draft(incident.id, "customer", to, thread, now_us, sequence, (), [])
+        draft = _Draft(incident.id, "customer", to, thread, now_us, sequence, stage, (), [])
         return self._finish(draft, texts, values, view, set(), set(view.networks))
 
     def _language(self, language: str) -> Texts:
@@ -169,7 +167,8 @@ class Composer:
             ),
         )
         dedup = f"{draft.case}|{draft.audience}|{draft.thread.lower()}|{draft.sequence}"
-        return Message(ident, dedup, draft.case, draft.audience, settings.sender, draft.recipient, subject, raw)
+        which = draft.sequence, draft.stage
+        return Message(ident, dedup, draft.case, draft.audience, settings.sender, draft.recipient, subject, raw, *which)
 
     def _headers(self, draft: "_Draft", subject: str) -> tuple[Headers, str]:
         """Set every header of the mail.
@@ -210,6 +209,7 @@ class _Draft(msgspec.Struct, frozen=True):
     thread: str
     now_us: int
     sequence: int
+    stage: Stage
     report: Headers
     attachments: list[Attachment]
 

@@ -10,7 +10,7 @@ from abusewatch.evidence import without_evidence
 from abusewatch.incidents import Change, step
 from abusewatch.incidents.lifecycle import LifecycleError
 from abusewatch.model.incident import Incident
-from abusewatch.model.message import Message
+from abusewatch.model.message import Message, Told
 from abusewatch.outbox import Entry, Settlement, desk_move
 from abusewatch.outbox.states import BACKOFF_LAST_SECS, SECOND_US, STATES
 from abusewatch.storage.merge import merged
@@ -26,6 +26,7 @@ class MemoryStore:
         self._incidents: dict[str, Incident] = {}
         self._version: dict[str, int] = {}
         self._examined: dict[str, int] = {}
+        self._again: dict[str, int] = {}
         self._outbox: dict[int, Entry] = {}
         self._lease_until: dict[int, int] = {}
         self._blocked: dict[tuple[str, str, str], str] = {}
@@ -74,20 +75,38 @@ class MemoryStore:
             self.save([Change(after, found.state)])
             return after
 
-    def due(self, limit: int) -> list[tuple[Incident, int]]:
-        """List incidents, not closed, of which a version was not looked at yet; the longest waiting first."""
+    def due(self, limit: int, now_us: int) -> list[tuple[Incident, int]]:
+        """List incidents of which a version was not looked at yet, or whose time to look again has come."""
         with self._lock:
-            waiting = [i for i in self.open_incidents() if self._examined.get(i.id, 0) < self._version[i.id]]
+            waiting = [i for i in self._incidents.values() if self._is_due_case(i, now_us)]
             waiting.sort(key=lambda i: (i.updated_us, i.id))
             return [(incident, self._version[incident.id]) for incident in waiting[:limit]]
 
-    def told(self, incident: str) -> frozenset[tuple[str, str]]:
-        """List (audience, recipient in lower case) of every mail of the case."""
-        with self._lock:
-            mails = [e.message for e in self._outbox.values() if e.message.incident == incident]
-        return frozenset((m.audience, m.recipient.lower()) for m in mails)
+    def _is_due_case(self, one: Incident, now_us: int) -> bool:
+        changed = self._examined.get(one.id, 0) < self._version[one.id]
+        if not changed and self._again.get(one.id, now_us + 1) > now_us:
+            return False
+        return one.state != "closed" or any(
+            e.state == "sent" and e.message.incident == one.id for e in self._outbox.values()
+        )
 
-    def commit(
+    def told(self, incident: str) -> dict[tuple[str, str], Told]:
+        """Give the last mail to each (audience, recipient in lower case) of the case."""
+        with self._lock:
+            some = [e for e in self._outbox.values() if e.message.incident == incident]
+        some.sort(key=lambda e: e.message.sequence)
+        return {
+            (e.message.audience, e.message.recipient.lower()): Told(
+                e.message.sequence, e.message.stage, e.created_us, e.state == "sent"
+            )
+            for e in some
+        }
+
+    def room(self, now_us: int) -> int:  # noqa: ARG002  # a store that sends nothing has no budgets
+        """Count the mails to operators that may be written: what a replay shows is not limited."""
+        return 1 << 31
+
+    def commit(  # noqa: PLR0913  # one transaction: all of it or nothing
         self,
         incident: str,
         version: int,
@@ -96,12 +115,17 @@ class MemoryStore:
         *,
         hold: str | None,
         now_us: int,
+        again_us: int | None = None,
+        waiting: int = 0,  # noqa: ARG002  # counts towards budgets, of which there are none
     ) -> int:
         """Enqueue and mark; returns how many mails were new."""
         with self._lock:
             new = self.enqueue(messages, hold, now_us)
             self._blocked |= {(incident, audience, recipient): reason for audience, recipient, reason in blocked}
             self._examined[incident] = max(self._examined.get(incident, 0), version)
+            self._again.pop(incident, None)
+            if again_us is not None:
+                self._again[incident] = again_us
             found = self._incidents.get(incident)
             if new and not hold and found:
                 self._incidents[incident] = _told(found, now_us)
@@ -177,7 +201,11 @@ class MemoryStore:
             if found is None:
                 return None
             state = desk_move(found.state, event, erased=not found.message.raw)
-            self._outbox[ident] = replace(found, state=state, next_us=now_us)
+            reason = {"queued": "", "held": "desk"}.get(state, found.reason)
+            self._outbox[ident] = replace(found, state=state, next_us=now_us, reason=reason)
+            case = self._incidents.get(found.message.incident)
+            if state == "queued" and case:
+                self._incidents[case.id] = _told(case, now_us)
             return self._outbox[ident]
 
     def counts(self) -> dict[str, int]:

@@ -8,11 +8,14 @@ from msgspec.structs import replace
 from abusewatch.incidents.lifecycle import LifecycleError, step
 from abusewatch.model.incident import Incident
 from abusewatch.model.message import Message
+from abusewatch.outbox import Entry
+from abusewatch.outbox.budgets import Budgets
 from abusewatch.storage.database import Database
 from abusewatch.storage.ledger import GENESIS, Line, following
 from abusewatch.storage.limits import Limits
 from abusewatch.storage.sqlite_cases import SqliteCases
-from abusewatch.storage.sqlite_outbox import SqliteOutbox
+from abusewatch.storage.sqlite_desk import SqliteDesk
+from abusewatch.storage.uptime import Uptime, uptime
 
 PURGES = {
     "evidence": ("evidence", "expires_us", "DELETE FROM evidence"),
@@ -24,30 +27,39 @@ PURGES = {
 """Class of data -> its table, the column that says when it runs out, and how it goes."""
 
 
-class SqliteStore(SqliteCases, SqliteOutbox):
+class SqliteStore(SqliteCases, SqliteDesk):
     """All of it. Every call is one transaction, durable on return; any thread may call."""
 
-    def __init__(self, path: Path, limits: Limits) -> None:
-        """Open or make the file; StorageError when it is damaged or of a later version."""
+    def __init__(
+        self, path: Path, limits: Limits, budgets: Budgets | None = None, clock: Uptime = uptime
+    ) -> None:
+        """Open or make the file; StorageError when it is damaged or of a later version.
+
+        Whoever sends gives `budgets`; `clock` is what they are reckoned by.
+        """
         self.database = Database(path)
         SqliteCases.__init__(self, self.database, limits)
-        SqliteOutbox.__init__(self, self.database, limits)
+        SqliteDesk.__init__(self, self.database, limits, budgets, clock)
 
     def close(self) -> None:
         """Close the file."""
         self.database.close()
 
-    def due(self, limit: int) -> list[tuple[Incident, int]]:
-        """List incidents, not closed, of which a version was not looked at yet; the longest waiting first."""
+    def due(self, limit: int, now_us: int) -> list[tuple[Incident, int]]:
+        """List incidents of which a version was not looked at yet, or whose time to look again has come.
+
+        The longest waiting first; of the closed ones those that somebody was told of.
+        """
         with self.database.reading() as db:
             rows = db.execute(
-                """SELECT id, version FROM incident WHERE examined < version AND state <> 'closed'
+                """SELECT id, version FROM incident AS i WHERE (examined < version OR again_us <= ?)
+                   AND (state <> 'closed' OR EXISTS (SELECT 1 FROM outbox WHERE incident = i.id AND outbox.state = 'sent'))
                    ORDER BY updated_us, id LIMIT ?""",
-                (limit,),
+                (now_us, limit),
             ).fetchall()
             return [(found, row["version"]) for row in rows if (found := self.incident(row["id"]))]
 
-    def commit(
+    def commit(  # noqa: PLR0913  # one transaction: all of it or nothing
         self,
         incident: str,
         version: int,
@@ -56,18 +68,57 @@ class SqliteStore(SqliteCases, SqliteOutbox):
         *,
         hold: str | None,
         now_us: int,
+        again_us: int | None = None,
+        waiting: int = 0,
     ) -> int:
         """Enqueue and mark in one transaction; returns how many mails were new."""
         with self.database.transaction() as db:
+            if not hold:
+                self._count_wanted(incident, messages, waiting, now_us)
             new = self.enqueue(messages, hold, now_us)
             db.executemany(
                 "INSERT OR REPLACE INTO blocked VALUES (?, ?, ?, ?, ?, ?)",
                 [(incident, *entry, now_us, now_us + self._limits.blocked_us) for entry in blocked],
             )
-            db.execute("UPDATE incident SET examined = max(examined, ?) WHERE id = ?", (version, incident))
-            if new and not hold:
+            db.execute(
+                "UPDATE incident SET examined = max(examined, ?), again_us = ?, waiting = ? WHERE id = ?",
+                (version, again_us, waiting, incident),
+            )
+            if new and self._on_its_way(incident):
                 self._mark_told(incident, now_us)
         return new
+
+    def move_message(self, ident: int, event: str, now_us: int) -> Entry | None:
+        """Let the desk move a message by the table; a case whose mail was released has been told."""
+        with self.database.transaction():
+            entry = super().move_message(ident, event, now_us)
+            if entry and entry.state == "queued":
+                self._mark_told(entry.message.incident, now_us)
+        return entry
+
+    def release_held(self, now_us: int, limit: int = 1000) -> list[Entry]:
+        """Let go what was held for want of budget, as far as there is room now."""
+        with self.database.transaction():
+            released = super().release_held(now_us, limit)
+            for case in {entry.message.incident for entry in released}:
+                self._mark_told(case, now_us)
+        return released
+
+    def _count_wanted(self, incident: str, messages: Sequence[Message], waiting: int, now_us: int) -> None:
+        """Count what wants to leave and did not want to at the last look."""
+        if self.budgets is None:
+            return
+        with self.database.transaction() as db:
+            row = db.execute("SELECT waiting FROM incident WHERE id = ?", (incident,)).fetchone()
+            budget_us = self._tick(db, now_us)
+            operators = sum(message.audience == "operator" for message in messages)
+            fresh = operators + waiting - (row["waiting"] if row else 0)
+            self._want(db, "operator", fresh, budget_us, now_us)
+            self._want(db, "customer", len(messages) - operators, budget_us, now_us)
+
+    def _on_its_way(self, incident: str) -> bool:
+        with self.database.reading() as db:
+            return db.execute("SELECT 1 FROM outbox WHERE incident = ? AND state <> 'held'", (incident,)).fetchone() is not None
 
     def blocked(self, incident: str | None = None) -> list[tuple[str, str, str, str]]:
         """List (incident, audience, recipient, reason) of mails that were not allowed to leave."""

@@ -3,57 +3,99 @@
 import sqlite3
 from collections.abc import Iterable
 
-from abusewatch.model.message import Message
-from abusewatch.outbox import Entry, Settlement, desk_move
+from abusewatch.model.message import Message, Told
+from abusewatch.outbox import Entry, Settlement, desk_move, move
+from abusewatch.outbox.budgets import STALE_US, Budgets
 from abusewatch.outbox.states import BACKOFF_LAST_SECS, SECOND_US, STATES
 from abusewatch.storage.database import Database
 from abusewatch.storage.limits import Limits
+from abusewatch.storage.sqlite_budgets import BREAKER, SqliteBudgets
+from abusewatch.storage.uptime import Uptime
 
 OPEN = frozenset({"queued", "leased", "retrying"})
 STUCK = frozenset({"held", "parked", "expired"})
 
 
-class SqliteOutbox:
+class SqliteOutbox(SqliteBudgets):
     """The mail part of the store."""
 
-    def __init__(self, database: Database, limits: Limits) -> None:
+    def __init__(self, database: Database, limits: Limits, budgets: Budgets | None, uptime: Uptime) -> None:
         """Take the open database."""
-        self._db = database
+        super().__init__(database, budgets, uptime)
         self._limits = limits
 
     def enqueue(self, messages: Iterable[Message], hold: str | None, now_us: int) -> int:
-        """Put in the messages whose `dedup` is new; returns how many that were. With `hold` they wait for the desk."""
-        state = "held" if hold else "queued"
-        with self._db.transaction() as db:
-            return sum(
-                db.execute(
-                    """INSERT INTO outbox (dedup, message_id, incident, audience, sender, recipient, subject, raw,
-                       state, reason, created_us, next_us, body_expires_us, expires_us)
-                       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (dedup) DO NOTHING""",
-                    (
-                        m.dedup,
-                        m.message_id,
-                        m.incident,
-                        m.audience,
-                        m.sender,
-                        m.recipient,
-                        m.subject,
-                        m.raw,
-                        state,
-                        hold or "",
-                        now_us,
-                        now_us,
-                        *self._expiry(state, now_us),
-                    ),
-                ).rowcount
-                for m in messages
-            )
+        """Put in the messages whose `dedup` is new; returns how many that were.
 
-    def told(self, incident: str) -> frozenset[tuple[str, str]]:
-        """List (audience, recipient in lower case) of every mail of the case."""
+        With `hold` they wait for the desk, and so do those of a case the desk holds; those over a budget wait for room.
+        """
+        with self._db.transaction() as db:
+            budget_us = self._tick(db, now_us) if self.budgets else now_us
+            return sum(self._put(db, message, hold, budget_us, now_us) for message in messages)
+
+    def _put(self, db: sqlite3.Connection, message: Message, hold: str | None, budget_us: int, now_us: int) -> bool:
+        if db.execute("SELECT 1 FROM outbox WHERE dedup = ?", (message.dedup,)).fetchone():
+            return False
+        reason = hold or self._case_hold(db, message.incident) or self._refusal(db, message, budget_us)
+        state = "held" if reason else "queued"
+        row = {name: getattr(message, name) for name in message.__struct_fields__} | {
+            "state": state,
+            "reason": reason or "",
+            "created_us": now_us,
+            "next_us": now_us,
+            "admitted_us": None if reason else budget_us,
+        }
+        row["body_expires_us"], row["expires_us"] = self._expiry(state, now_us)
+        names = ", ".join(row)
+        marks = ", ".join(f":{name}" for name in row)
+        db.execute(f"INSERT INTO outbox ({names}) VALUES ({marks})", row)  # noqa: S608  # names are ours
+        return True
+
+    @staticmethod
+    def _case_hold(db: sqlite3.Connection, incident: str) -> str | None:
+        row = db.execute("SELECT held FROM incident WHERE id = ?", (incident,)).fetchone()
+        return "desk" if row and row["held"] else None
+
+    def release_held(self, now_us: int, limit: int = 1000) -> list[Entry]:
+        """Let go what was held for want of budget, oldest first, as far as there is room now.
+
+        What has waited for days is left to the desk.
+        """
+        released = []
+        with self._db.transaction() as db:
+            rows = db.execute(
+                """SELECT * FROM outbox WHERE state = 'held' AND (reason = ? OR reason LIKE 'budget %') AND raw <> x''
+                   AND created_us > ? ORDER BY id LIMIT ?""",
+                (BREAKER, now_us - STALE_US, limit),
+            ).fetchall()
+            budget_us = self._tick(db, now_us)
+            for row in rows:
+                reason = self._case_hold(db, row["incident"]) or self._refusal(db, _entry(row).message, budget_us)
+                if reason is None:
+                    self._let_go(db, row["id"], move("held", "room"), budget_us, now_us)
+                    released.append(_entry(row))
+        return released
+
+    def _let_go(self, db: sqlite3.Connection, ident: int, state: str, budget_us: int, now_us: int) -> None:
+        db.execute(
+            """UPDATE outbox SET state = ?, reason = '', next_us = ?, admitted_us = coalesce(admitted_us, ?), body_expires_us = ?,
+               expires_us = ? WHERE id = ?""",
+            (state, now_us, budget_us, *self._expiry(state, now_us), ident),
+        )
+
+    def told(self, incident: str) -> dict[tuple[str, str], Told]:
+        """Give the last mail to each (audience, recipient in lower case) of the case."""
         with self._db.reading() as db:
-            rows = db.execute("SELECT audience, recipient FROM outbox WHERE incident = ?", (incident,)).fetchall()
-        return frozenset((row["audience"], row["recipient"].lower()) for row in rows)
+            rows = db.execute(
+                "SELECT audience, recipient, sequence, stage, created_us, state FROM outbox WHERE incident = ? ORDER BY sequence",
+                (incident,),
+            ).fetchall()
+        return {
+            (row["audience"], row["recipient"].lower()): Told(
+                row["sequence"], row["stage"], row["created_us"], row["state"] == "sent"
+            )
+            for row in rows
+        }
 
     def lease(self, now_us: int, limit: int, lease_us: int) -> list[Entry]:
         """Take due messages. A time further off than any wait can be is the mark of a clock set back: due as well."""
@@ -62,8 +104,9 @@ class SqliteOutbox:
                 """UPDATE outbox SET state = 'leased', attempts = attempts + 1, lease_us = :now + :lease
                    WHERE id IN (
                      SELECT id FROM outbox
-                     WHERE (state IN ('queued', 'retrying') AND (next_us <= :now OR next_us > :now + :longest))
-                        OR (state = 'leased' AND (lease_us <= :now OR lease_us > :now + :lease))
+                     WHERE ((state IN ('queued', 'retrying') AND (next_us <= :now OR next_us > :now + :longest))
+                        OR (state = 'leased' AND (lease_us <= :now OR lease_us > :now + :lease)))
+                       AND audience NOT IN (SELECT audience FROM breaker)
                      ORDER BY next_us, id LIMIT :limit)
                    RETURNING *""",
                 {"now": now_us, "limit": limit, "lease": lease_us, "longest": BACKOFF_LAST_SECS * SECOND_US},
@@ -119,10 +162,14 @@ class SqliteOutbox:
             if found is None:
                 return None
             state = desk_move(found.state, event, erased=not found.message.raw)
-            db.execute(
-                "UPDATE outbox SET state = ?, next_us = ?, body_expires_us = ?, expires_us = ? WHERE id = ?",
-                (state, now_us, *self._expiry(state, now_us), ident),
-            )
+            if state == "queued":  # a person may go over a budget, but what he lets go is charged
+                self._let_go(db, ident, state, self._tick(db, now_us), now_us)
+            else:
+                reason = "desk" if state == "held" else found.reason
+                db.execute(
+                    "UPDATE outbox SET state = ?, reason = ?, next_us = ?, body_expires_us = ?, expires_us = ? WHERE id = ?",
+                    (state, reason, now_us, *self._expiry(state, now_us), ident),
+                )
             return self.message(ident)
 
     def counts(self) -> dict[str, int]:
@@ -151,6 +198,8 @@ def _entry(row: sqlite3.Row) -> Entry:
             recipient=row["recipient"],
             subject=row["subject"],
             raw=row["raw"],
+            sequence=row["sequence"],
+            stage=row["stage"],
         ),
         state=row["state"],
         attempts=row["attempts"],

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from abusewatch.incidents import Change, correlate, expire
 from abusewatch.incidents.lifecycle import SILENCE_US, LifecycleError
+from abusewatch.model.message import Told
 from tests.cases import SECOND, T0, detection, incident, message
 
 
@@ -38,35 +39,35 @@ def test_a_finding_that_grows_replaces_itself(store):
 def test_saving_the_same_again_is_no_new_work(store):
     one = incident()
     store.save([Change(one, None)])
-    ((_, version),) = store.due(10)
+    ((_, version),) = store.due(10, T0)
     store.commit(one.id, version, [], [], hold=None, now_us=T0)
-    assert store.due(10) == []
+    assert store.due(10, T0) == []
     store.save([Change(one, None)])
-    assert store.due(10) == []
+    assert store.due(10, T0) == []
 
 
 def test_due_is_what_changed_since_it_was_looked_at_oldest_first(store):
     new, old = incident(ident="AW-2026-000002", updated_us=T0 + 9), incident(detection(kind="worm"), ident="AW-2026-000003", updated_us=T0)
     store.save([Change(new, None), Change(old, None)])
-    assert [i.id for i, _ in store.due(10)] == [old.id, new.id]
-    assert [i.id for i, _ in store.due(1)] == [old.id]
-    (_, version), _ = store.due(10)
+    assert [i.id for i, _ in store.due(10, T0)] == [old.id, new.id]
+    assert [i.id for i, _ in store.due(1, T0)] == [old.id]
+    (_, version), _ = store.due(10, T0)
     store.save([Change(replace(old, severity="low", updated_us=T0 + 20), "open")])  # changes while casework looks at it
     store.commit(old.id, version, [], [], hold=None, now_us=T0)
-    assert [i.id for i, _ in store.due(10)] == [new.id, old.id]
+    assert [i.id for i, _ in store.due(10, T0)] == [new.id, old.id]
 
 
 def test_enqueue_and_mark_are_one_and_a_repeat_is_harmless(store):
     one = incident()
     store.save([Change(one, None)])
-    ((_, version),) = store.due(10)
+    ((_, version),) = store.due(10, T0)
     assert store.commit(one.id, version, [message(1), message(2)], [], hold=None, now_us=T0 + 1) == 2
     assert store.commit(one.id, version, [message(1), message(2)], [], hold=None, now_us=T0 + 2) == 0
     after = store.incident(one.id)
     assert (after.state, after.notified_us) == ("active", T0 + 1)
     assert store.open_incidents() == [after]
-    assert store.told(one.id) == {("operator", "abuse@operator.example")}
-    assert store.due(10) == []
+    assert store.told(one.id) == {("operator", "abuse@operator.example"): Told(0, "first", T0 + 1, sent=False)}
+    assert store.due(10, T0) == []
 
 
 def test_held_mail_is_not_telling_anyone(store):
@@ -86,7 +87,7 @@ def test_a_transaction_that_fails_leaves_nothing(store):
     if type(store).__name__ == "SqliteStore":  # a replay's memory needs no rollback: it ends with its process
         assert store.messages() == []
         assert store.incident(one.id).state == "open"
-        assert len(store.due(10)) == 1
+        assert len(store.due(10, T0)) == 1
 
 
 def test_the_mark_survives_a_sighting_decided_before_it(store):
@@ -119,7 +120,7 @@ def test_closed_is_not_open_and_a_new_sighting_is_a_new_case(store):
     store.save([Change(incident(ident=store.next_id(T0)), None)])
     store.move_incident("AW-2026-000001", "close", T0 + 9)
     assert store.open_incidents() == []
-    assert store.due(10) == []
+    assert store.due(10, T0) == []
     store.save(correlate(store.open_incidents(), [detection()], T0 + 10, store.next_id))
     assert [i.id for i in store.open_incidents()] == ["AW-2026-000002"]
     assert [i.id for i in store.incidents()] == ["AW-2026-000002", "AW-2026-000001"]

@@ -6,14 +6,14 @@ import stat
 import pytest
 
 from abusewatch.storage import StorageError
-from abusewatch.storage.database import Database
+from abusewatch.storage.database import Database, _migrations
 
 
 def test_it_is_opened_durable_private_and_sound(path):
     db = Database(path)
     with db.reading() as connection:
         values = {name: connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous", "secure_delete", "foreign_keys", "user_version")}
-    assert values == {"journal_mode": "wal", "synchronous": 2, "secure_delete": 1, "foreign_keys": 1, "user_version": 1}
+    assert values == {"journal_mode": "wal", "synchronous": 2, "secure_delete": 1, "foreign_keys": 1, "user_version": len(_migrations())}
     assert db.check() == []
     for file in path.parent.iterdir():
         assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
@@ -25,7 +25,7 @@ def test_every_table_is_strict(path):
     db = Database(path)
     with db.reading() as connection:
         rows = connection.execute("SELECT name, strict FROM pragma_table_list WHERE schema = 'main' AND name NOT LIKE 'sqlite_%'").fetchall()
-    assert {row["name"]: row["strict"] for row in rows} == dict.fromkeys(["sequence", "incident", "evidence", "outbox", "blocked", "ledger"], 1)
+    assert {row["name"]: row["strict"] for row in rows} == dict.fromkeys(["sequence", "incident", "evidence", "outbox", "blocked", "ledger", "budget_clock", "wanted", "breaker", "note", "contact", "contact_health"], 1)
     db.close()
 
 

@@ -1,0 +1,38 @@
+"""Which mail of a case somebody is to get next: a first one, an update at most daily, one closing mail; and when to look again."""
+
+from typing import NamedTuple
+
+from abusewatch.incidents.lifecycle import DAY_US, SILENCE_US
+from abusewatch.model.incident import Incident
+from abusewatch.model.message import Stage, Told
+
+EVERY_US = DAY_US
+"""Between two mails of a case to one recipient (threats.md T7: 1 mail/case/24 h)."""
+
+
+class Step(NamedTuple):
+    """The mail to write now (None: none), its number in the thread, and when to look again (None: at the next change)."""
+
+    stage: Stage | None
+    sequence: int = 0
+    again_us: int | None = None
+
+
+def next_mail(incident: Incident, told: Told | None, last_us: int, now_us: int) -> Step:
+    """Decide for one recipient. `told` is the last mail to him, `last_us` the last sighting that concerns him.
+
+    Who was never told hears nothing of a closed case, and whose first mail has not left hears nothing more before it
+    has. A case the desk closed while the act was fresh was a mistake or is dealt with by hand: no mail says it stopped.
+    """
+    if told is None:
+        return Step(None if incident.state == "closed" else "first")
+    following = told.sequence + 1
+    if incident.state == "closed":
+        stopped = now_us - incident.last_us >= SILENCE_US["quiet"]
+        return Step("closing" if stopped and told.sent and told.stage != "closing" else None, following)
+    if last_us <= told.at_us:
+        return Step(None)
+    again_us = told.at_us + EVERY_US
+    if now_us < again_us:
+        return Step(None, again_us=again_us)
+    return Step("update", following) if told.sent else Step(None, again_us=now_us + EVERY_US)

@@ -1,0 +1,36 @@
+"""One first mail, updates at most daily and only after the mail before has left, one closing mail; when to look again."""
+
+import pytest
+
+from abusewatch.incidents.lifecycle import DAY_US, SILENCE_US
+from abusewatch.incidents.mailing import Step, next_mail
+from abusewatch.model.message import Told
+from tests.cases import SECOND, T0, incident
+
+ONE = incident(state="active")
+LAST = ONE.last_us
+OVER = LAST + SILENCE_US["quiet"]
+CLOSED = incident(state="closed")
+SENT, UNSENT = Told(0, "first", T0, sent=True), Told(0, "first", T0, sent=False)
+
+
+@pytest.mark.parametrize(
+    ("case", "told", "last_us", "now_us", "step"),
+    [
+        (ONE, None, LAST, T0, Step("first")),
+        (ONE, SENT, T0, T0 + 9 * DAY_US, Step(None)),  # nothing new that concerns him
+        (ONE, SENT, LAST, T0 + DAY_US - 1, Step(None, again_us=T0 + DAY_US)),
+        (ONE, SENT, LAST, T0 + DAY_US, Step("update", 1)),
+        (ONE, Told(3, "update", T0, sent=True), LAST, T0 + DAY_US, Step("update", 4)),
+        (ONE, UNSENT, LAST, T0 + DAY_US, Step(None, again_us=T0 + 2 * DAY_US)),
+        (ONE, SENT, LAST, T0 - 400 * DAY_US, Step(None, again_us=T0 + DAY_US)),  # a clock set back frees nothing
+        (CLOSED, None, LAST, OVER, Step(None)),
+        (CLOSED, SENT, LAST, OVER, Step("closing", 1)),
+        (CLOSED, SENT, LAST, OVER - 1, Step(None, 1)),  # closed by the desk while it went on
+        (CLOSED, UNSENT, LAST, OVER, Step(None, 1)),
+        (CLOSED, Told(4, "closing", T0, sent=True), LAST, OVER, Step(None, 5)),
+        (incident(state="reopened"), Told(4, "closing", T0, sent=True), LAST + SECOND, T0 + DAY_US, Step("update", 5)),
+    ],
+)  # fmt: skip
+def test_the_next_mail(case, told, last_us, now_us, step):
+    assert next_mail(case, told, last_us, now_us) == step
