@@ -7,7 +7,7 @@ from abusewatch.detect import units
 from abusewatch.detect.columns import ELSEWHERE, GROUP, SCHEMAS
 from abusewatch.detect.views import conversations, records
 from abusewatch.model import rows
-from abusewatch.windows import conversations as table
+from abusewatch.windows import outcomes, pairs
 
 
 def arrays(schema):
@@ -20,8 +20,8 @@ def test_every_record_column_is_supplied():
 
 
 def test_every_conversation_column_is_supplied():
-    names = {*table.IDENTITY, *table.SUMS, *table.MINIMA, *table.MAXIMA, *table.BITS}
-    view = conversations(table.view({name: np.zeros(0, np.uint16) for name in names}))
+    names = {*pairs.IDENTITY, *pairs.SUMS, *pairs.MINIMA, *pairs.MAXIMA, *pairs.BITS}
+    view = conversations(outcomes.view({name: np.zeros(0, np.uint16) for name in names}))
     assert {name for name in arrays(SCHEMAS["conversation"]) if len(view[name])} == set()
 
 

@@ -1,0 +1,141 @@
+"""Rows of one pane to one entry a conversation: both directions brought together by one sort.
+
+The sort brings equal conversations together and, within each, what came in before what went out. Every sum is then taken once over (conversation,
+direction) and put on its side: half the work of keeping two columns a row.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from abusewatch.model import rows as r
+from abusewatch.model.rows import Array, Columns
+from abusewatch.windows.order import U64, Index, starts_of
+
+FIN, SYN, RST, ACK = 1, 2, 4, 16
+OPENING = 0x100  # a record whose flags are SYN without ACK: only the one who starts sends it
+ACCEPTING = 0x200  # SYN and ACK and nothing else: only the one who answers sends it
+
+ICMP, TCP, UDP, ICMP6 = 1, 6, 17, 58
+NEVER = 1 << 62
+
+IDENTITY = ("slot", "own_hi", "own_lo", "peer_hi", "peer_lo", "own_port", "peer_port", "protocol")
+SUMS = ("packets_out", "packets_in", "bytes_out", "bytes_in")
+MINIMA = ("first_out_us", "first_in_us", "frame")
+MAXIMA = ("last_us", "frame_last", "sampling_rate", "input_if", "exporter", "internal", "icmp", "level")
+BITS = ("flags_out", "flags_in")
+
+ECHO_REQUESTS = (8 << 8, 128 << 8)  # RFC 792; RFC 4443 4.1
+ECHO_REPLIES = (0, 129 << 8)
+
+FLAGS = np.arange(256, dtype=np.uint16)
+FLAGS[(FLAGS & (SYN | ACK)) == SYN] |= OPENING
+FLAGS[SYN | ACK] |= ACCEPTING
+"""TCP flags of a record, marked with what they say of its sender."""
+
+
+def eligible(rows: Columns) -> Columns:
+    """Leave out what is no conversation: packets of nobody of ours, and ICMP other than echo (errors quote other flows)."""
+    icmp = is_icmp(rows)
+    fit = ~rows["transit"]
+    if icmp.any():
+        fit &= ~icmp | np.isin(_icmp_of(rows) & 0xFF00, (*ECHO_REQUESTS, *ECHO_REPLIES))
+    return rows if fit.all() else r.take(rows, fit)
+
+
+def key_of(rows: Columns) -> U64:
+    """Hash both ends, the ports (ICMP has none) and the protocol of each row; both directions alike."""
+    own_port, peer_port = _ports(rows)
+    ports = own_port.astype(np.uint64) << np.uint64(24) | peer_port.astype(np.uint64) << np.uint64(8) | rows["protocol"].astype(np.uint64)
+    state = rows["own_hi"] * np.uint64(0x9E3779B97F4A7C15) ^ rows["own_lo"]
+    for column in (rows["peer_hi"] * np.uint64(0xD6E8FEB86659FD93) ^ rows["peer_lo"], ports):
+        state *= np.uint64(0x9E3779B97F4A7C15)
+        state ^= state >> np.uint64(29)
+        state ^= column
+        state *= np.uint64(0xBF58476D1CE4E5B9)
+        state ^= state >> np.uint64(32)
+    return state
+
+
+def reduced(rows: Columns) -> Columns:
+    """One entry a conversation, in order of `key`, from rows that carry `key` and `level`."""
+    order, key, out = _by_conversation(rows)
+    side = np.flatnonzero(np.concatenate(([True], (key[1:] != key[:-1]) | (out[1:] != out[:-1]))))
+    first = starts_of(key[side])  # of the sides, the first of each conversation
+    number = np.repeat(np.arange(len(first)), np.diff(np.append(first, len(side))))
+    sent = out[side]
+    one = order[side[first]]
+    own_port, peer_port = _ports(rows)
+    entry: Columns = {"key": key[side[first]], "own_port": own_port[one], "peer_port": peer_port[one]}
+    entry |= {name: rows[name][one] for name in IDENTITY if name not in entry}
+    for name, column, reduce, idle in (
+        ("packets", rows["packets"], np.add, 0), ("bytes", rows["bytes"], np.add, 0),
+        ("first", rows["start_us"], np.minimum, NEVER), ("flags", FLAGS[rows["flags"]], np.bitwise_or, 0),
+    ):  # fmt: skip
+        values = reduce.reduceat(column[order], side)
+        suffix = "_us" if name == "first" else ""
+        entry[f"{name}_out{suffix}"] = _placed(values, number, sent, len(first), idle)
+        entry[f"{name}_in{suffix}"] = _placed(values, number, ~sent, len(first), idle)
+    whole = side[first]
+    entry["last_us"] = np.maximum.reduceat(rows["end_us"][order], whole)
+    for name in ("sampling_rate", "input_if", "exporter", "internal", "level"):
+        entry[name] = _greatest(rows[name], order, whole)
+    entry["frame_last"] = _greatest(rows["frame"], order, whole)
+    entry["frame"] = np.minimum.reduceat(rows["frame"][order], whole) if entry["frame_last"].any() else entry["frame_last"]
+    entry["icmp"] = _greatest(_asker(rows), order, whole)
+    return r.take(entry, np.argsort(entry["key"], kind="stable"))
+
+
+def _by_conversation(rows: Columns) -> tuple[Index, U64, NDArray[np.bool_]]:
+    """Order of the rows by key and direction, with both in that order (see `order.order_of`, which cannot keep a second key)."""
+    key, out = rows["key"], rows["outbound"]
+    n = len(key)
+    bits = max(1, (n - 1).bit_length()) if n else 1
+    low = np.uint64((1 << bits) - 1)
+    cut = np.uint64(bits + 1)
+    packed = np.sort(key >> cut << cut | out.astype(np.uint64) << np.uint64(bits) | np.arange(n, dtype=np.uint64))
+    order = (packed & low).astype(np.intp)
+    ordered = key[order]
+    if ((ordered[1:] != ordered[:-1]) & ((packed[1:] ^ packed[:-1]) >> cut == 0)).any():
+        order = np.lexsort((out, key))
+        ordered = key[order]
+    return order, ordered, out[order]
+
+
+def _placed(values: Array, number: Index, here: NDArray[np.bool_], count: int, idle: int) -> Array:
+    side = np.full(count, idle, values.dtype)
+    side[number[here]] = values[here]
+    return side
+
+
+def _greatest(column: Array, order: Index, whole: Index) -> Array:
+    """The greatest value of each conversation; what is the same for all rows, as most of these are, costs one look."""
+    if column.min() == column.max():
+        return np.full(len(whole), column[0])
+    return np.maximum.reduceat(column[order], whole)
+
+
+def is_icmp(rows: Columns) -> NDArray[np.bool_]:
+    """Which rows are ICMP of either family."""
+    icmp: NDArray[np.bool_] = (rows["protocol"] == ICMP) | (rows["protocol"] == ICMP6)
+    return icmp
+
+
+def _icmp_of(rows: Columns) -> Array:
+    """Type * 256 + code stands in the destination port, which is the peer's for what we sent and ours for what came."""
+    return np.where(rows["outbound"], rows["peer_port"], rows["own_port"])
+
+
+def _asker(rows: Columns) -> NDArray[np.uint8]:
+    """For ICMP echo: 1 when our side asks, 2 when the other does, 0 for all else."""
+    icmp = is_icmp(rows)
+    if not icmp.any():
+        return np.zeros(len(icmp), np.uint8)
+    request = np.isin(_icmp_of(rows) & 0xFF00, ECHO_REQUESTS)
+    return np.where(icmp, np.where(request == rows["outbound"], 1, 2), 0).astype(np.uint8)
+
+
+def _ports(rows: Columns) -> tuple[Array, Array]:
+    icmp = is_icmp(rows)
+    if not icmp.any():
+        return rows["own_port"], rows["peer_port"]
+    return np.where(icmp, np.uint16(0), rows["own_port"]), np.where(icmp, np.uint16(0), rows["peer_port"])
