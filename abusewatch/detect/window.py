@@ -263,7 +263,7 @@ def _thinned(rows: Columns, limit: int, fired: Array) -> tuple[Columns, int]:
     stays = rank < limits[number]
     weight, keep = rows["weight"].copy(), np.ones(n, np.bool_)
     keep[mine[~stays]] = False
-    totals: F64 = np.bincount(number, weights=weight[mine])
+    totals = np.bincount(number, weights=weight[mine]).astype(np.float64)
     weight[mine[stays]] = _shared(totals, weight[mine[stays]], number[stays], rank[stays])
     thin = r.take(rows, keep)
     thin["weight"] = weight[keep]
