@@ -3,13 +3,13 @@
 Both ways read the same templates; the second is the reference that tests hold the first against.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from abusewatch.model.flow import I64, U8, U32, FlowBatch
-from abusewatch.wire import headers, reference, sflow
+from abusewatch.wire import headers, reference, remembered, sflow
 from abusewatch.wire.domains import DomainStore
 from abusewatch.wire.errors import Reason
 from abusewatch.wire.reference import Record
@@ -73,6 +73,17 @@ class FlowDecoder:
         """
         self._settle()
         return iter(reference.records(self._store, datagram, exporter, received_us))
+
+    def save(self, name: Callable[[int], str], at_us: int) -> bytes:
+        """Pack what was told (templates, sampling rates) to be kept over a restart; `name` gives an exporter's address by its number."""
+        return remembered.save(self._store, name, at_us)
+
+    def load(self, content: bytes, number: Callable[[str], int | None], at_us: int) -> int:
+        """Take in what `save` packed, before anything is decoded, and count the templates; WireError, and nothing changed, when it cannot be used.
+
+        `number` gives the number of an exporter by its address, None for one that is not wanted. What is older than an hour is refused.
+        """
+        return remembered.load(self._store, content, number, at_us)
 
     def _settle(self) -> None:
         for slot in self._store.settle():

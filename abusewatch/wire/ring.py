@@ -152,7 +152,7 @@ class Ring:
         if layout is not None:
             self.found.spans[layout].append((rows, np.full(len(rows), HEADER_OCTETS[VERSION_5]), heads.length))
         self.records[rows] = self.steps[rows] = heads.length
-        self.rate[rows] = np.maximum(heads.sampling, 1)
+        self.rate[rows] = heads.sampling  # 0: not told
         for slot, rate in dict(zip(self.slot[rows].tolist(), self.rate[rows].tolist(), strict=True)).items():
             self.store.by_slot[slot].rates.default = rate
         trailing = self.length[rows] > HEADER_OCTETS[VERSION_5] + heads.length * netflow5.RECORD_OCTETS

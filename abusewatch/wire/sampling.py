@@ -45,12 +45,20 @@ def _bounded(rate: float) -> int:
 
 @dataclass(slots=True)
 class Rates:
-    """The rates one domain has told: of each sampler, of each interface, and of everything else (`default`)."""
+    """The rates one domain has told: of each sampler, of each interface, and of everything else (`default`).
 
-    default: int = 1
+    What nobody has told is unknown, not 1: counts are lower bounds then, and the configuration may know better.
+    """
+
+    default: int = SAMPLING_UNKNOWN
     told: bool = False
     samplers: dict[int, int] = field(default_factory=dict)
     interfaces: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def known(self) -> bool:
+        """Whether anything has been told."""
+        return self.told or bool(self.samplers or self.interfaces)
 
     def learn(self, numbers: Numbers) -> bool:
         """Take in an options record; False when there is no room for another sampler or interface."""

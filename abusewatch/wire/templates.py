@@ -20,6 +20,7 @@ MAX_FIELDS = 256
 MAX_RECORD = 65535
 
 _FIELD = Struct(">iHH")
+FIELD_OCTETS = _FIELD.size
 
 Field = tuple[int, int, int]
 """Enterprise (0: IANA, negative: see `elements`), number, length in octets or VARIABLE."""
@@ -44,11 +45,12 @@ class Template:
     @property
     def fields(self) -> tuple[Field, ...]:
         """The fields in the order of the record."""
-        return _fields(self.spec)
+        return unpack(self.spec)
 
 
 @lru_cache(maxsize=512)
-def _fields(spec: bytes) -> tuple[Field, ...]:
+def unpack(spec: bytes) -> tuple[Field, ...]:
+    """Read the fields that `Template.spec` holds."""
     return tuple(_FIELD.iter_unpack(spec))
 
 

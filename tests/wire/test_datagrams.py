@@ -56,7 +56,7 @@ def test_template_then_data(decoder, version):
     one, two = wire.rows(decoded)
     assert (one["src_port"], two["src_port"], two["flags"], one["packets"], one["bytes"]) == (1000, 1001, 0x18, 3, 180)
     assert one["start_us"] == one["end_us"] == wire.NOW * 1_000_000
-    assert one["sampling_rate"] == 1
+    assert one["sampling_rate"] == 0, "nobody told"
 
 
 @pytest.mark.parametrize("together", [True, False])
@@ -118,7 +118,7 @@ def test_sampling_of_netflow9_options(decoder, scope):
     data = wire.fset(256, wire.flow4())
     before = wire.v9(wire.fset(0, wire.template(256, *wire.V4)), data)
     decoded = wire.feed(decoder, [before, wire.v9(options, told, sequence=1), wire.v9(data, sequence=2)])
-    assert [r["sampling_rate"] for r in wire.rows(decoded)] == [1, 1000]
+    assert [r["sampling_rate"] for r in wire.rows(decoded)] == [0, 1000]
     assert decoder.accounts[0].sampling_rate == 1000
 
 

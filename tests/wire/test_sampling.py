@@ -25,7 +25,7 @@ def test_rate_of_an_options_record(numbers, rate):
 
 def test_samplers_that_agree_are_the_default_and_those_that_differ_make_it_unknown():
     rates = Rates()
-    assert rates.default == 1
+    assert rates.default == 0
     rates.learn({(0, 48): 1, (0, 34): 100})
     assert rates.default == 100
     rates.learn({(0, 48): 2, (0, 34): 200})
