@@ -4,32 +4,31 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-PEERS := $(VENV)/.peers
 OUT ?= demo-out
 FUZZ_ROUNDS ?= 200000
 SOAK_MINUTES ?= 30
 
-.PHONY: demo test lint bench fuzz fuzz-quick soak clean
+.PHONY: demo test peers lint bench fuzz fuzz-quick soak clean
 .DELETE_ON_ERROR:
 
 demo: $(STAMP)
 	$(BIN)/abusewatch demo --out $(OUT)
 
-test: lint fuzz-quick
-	$(BIN)/pytest -n auto -m "not fuzz"
+test: peers lint fuzz-quick
+	$(BIN)/pytest -n auto -rs -m "not fuzz"
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
-bench: $(STAMP) $(PEERS)
+bench: $(STAMP) peers
 	$(BIN)/python -m benchmarks
 
 fuzz: $(STAMP)
 	ABUSEWATCH_FUZZ_ROUNDS=$(FUZZ_ROUNDS) $(BIN)/pytest -n auto -m fuzz
 
-fuzz-quick: $(STAMP) $(PEERS)
+fuzz-quick: $(STAMP)
 	ABUSEWATCH_FUZZ_ROUNDS=2000 $(BIN)/pytest -q -n auto -m fuzz
 
 soak: $(STAMP)
@@ -38,11 +37,10 @@ soak: $(STAMP)
 clean:
 	rm -rf $(VENV) $(OUT) fuzz-out build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
-$(STAMP): pyproject.toml .ci/venv
-	sh .ci/venv $(VENV)
-	touch $@
+# The programs are the system's, not the checkout's: asked for every time, which costs nothing when they are there.
+peers:
+	@sh .ci/peers
 
-# The programs are the system's, so the stamp only saves asking again; where they cannot be installed the script says which tests skip.
-$(PEERS): .ci/peers $(STAMP)
-	sh .ci/peers
-	touch $@
+$(STAMP): pyproject.toml .ci/venv .ci/apt
+	@sh .ci/venv $(VENV)
+	@touch $@

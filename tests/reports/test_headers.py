@@ -32,20 +32,21 @@ def unguarded(subject: str) -> bytes:
     return mail.as_bytes()
 
 
-def count_of_bad(raw: bytes, subject: str) -> int:
+def count_of_bad(raw: bytes) -> int:
     parsed = message_from_bytes(raw, policy=compat32)
     return sum(name.lower() in {"bcc", "cc"} for name in parsed) + (len(parsed.get_all("To")) != 1) + (parsed["To"] != "a@b.example")
 
 
-def test_without_the_gate_this_interpreter_injects():
-    raw = unguarded("=?utf-8?q?a=0D=0ABcc:_v@x.example?=")
-    if b"\nBcc:" not in raw:
-        pytest.skip("an interpreter with the fix of CVE-2024-6923")
-    assert count_of_bad(raw, "") == 1
+def test_the_gate_refuses_a_header_put_in_by_a_subject():
+    subject = "=?utf-8?q?a=0D=0ABcc:_v@x.example?="
+    raw = unguarded(subject)
+    if b"\nBcc:" not in raw:  # an interpreter with the fix of CVE-2024-6923: what one without it writes
+        raw = b"Subject: a\r\nBcc: v@x.example\r\n" + raw[raw.index(b"To: ") :]
+    assert count_of_bad(raw) == 1
     with pytest.raises(HeaderError):
         verify(raw, ["Subject", "To", "Content-Type", "Content-Transfer-Encoding", "MIME-Version"])
     with pytest.raises(HeaderError):
-        build(headers("=?utf-8?q?a=0D=0ABcc:_v@x.example?="), "text", "b")
+        build(headers(subject), "text", "b")
 
 
 def hostile_round(text: str) -> bool:
