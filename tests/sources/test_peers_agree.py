@@ -1,0 +1,141 @@
+"""What softflowd and our own export send is counted here as Debian's nfcapd and sfcapd count it, record by record."""
+
+import socket
+import threading
+import time
+from collections import Counter
+
+import pytest
+
+from abusewatch.model import address
+from abusewatch.model.flow import concat
+from abusewatch.sources.encode import encode
+from abusewatch.sources.files import open_flows
+from abusewatch.sources.udp import UdpSettings, UdpSource
+from abusewatch.wire.datagrams import FlowDecoder
+from abusewatch.wire.errors import REJECTIONS
+from tests.sources import peers
+
+pytestmark = [pytest.mark.peer, pytest.mark.corpus]
+
+LARGE = 500_000
+"""Octets of the captures that are taken; the larger ones add time, no forms."""
+VERSIONS = {"netflow5": 5, "netflow9": 9, "ipfix": 10}
+
+
+def captures(corpus):
+    found = [p for folder in ("attacks", "benign") for p in sorted((corpus / folder).iterdir())]
+    return [p for p in found if p.stat().st_size <= LARGE]
+
+
+def softflowd_of(paths, version):
+    """The datagrams that softflowd makes of captures, each as it was sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        sock.bind(("127.0.0.1", 0))
+        sock.settimeout(0.2)
+        got, done = [], threading.Event()
+
+        def receive():
+            while True:
+                try:
+                    got.append(sock.recv(65536))
+                except TimeoutError:
+                    if done.is_set():
+                        return
+
+        thread = threading.Thread(target=receive)
+        thread.start()
+        try:
+            for path in paths:
+                peers.softflowd(path, sock.getsockname()[1], version)
+        finally:
+            done.set()
+            thread.join()
+    return got
+
+
+def deliver(datagrams, port):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        for number, datagram in enumerate(datagrams):
+            sock.sendto(datagram, ("127.0.0.1", port))
+            if number % 20 == 0:
+                time.sleep(0.001)
+
+
+def ours(datagrams):
+    """Through the daemon's socket, ring and decoder. Sent = decoded + rejected, nothing lost."""
+    source, decoder = UdpSource(UdpSettings(port=0, allow=("127.0.0.0/8",))), FlowDecoder()
+    source.start()
+    try:
+        sender = threading.Thread(target=deliver, args=(datagrams, source.addresses[0][1]))
+        sender.start()
+        batches, decoded, refused = [], 0, 0
+        deadline = time.monotonic() + 20
+        while decoded + refused < len(datagrams) and time.monotonic() < deadline:
+            source.wait(0.05)
+            taken = source.take(2048)
+            if taken is not None:
+                result = decoder.decode(taken.ring, taken.lengths, taken.exporter, taken.received_us)
+                source.release(len(taken))
+                batches += result.batches
+                decoded += result.datagrams
+                refused += sum(n for reason, n in result.counts.items() if reason in REJECTIONS)
+        sender.join()
+    finally:
+        source.stop()
+    assert (decoded, refused, source.counts().kernel_drops) == (len(datagrams), 0, 0)
+    return concat(batches)
+
+
+def rows(batch):
+    sides = [[address.text(*pair) for pair in zip(getattr(batch, f"{e}_hi").tolist(), getattr(batch, f"{e}_lo").tolist(), strict=True)] for e in ("src", "dst")]
+    names = ("src_port", "dst_port", "protocol", "flags", "packets", "bytes")
+    return Counter(zip(*sides, *(getattr(batch, n).tolist() for n in names), strict=True))
+
+
+def theirs(datagrams, folder, program="nfcapd"):
+    """As nfdump prints what its collector wrote, and the same file as we read it: three witnesses."""
+    with peers.collector(folder, program=program) as port:
+        deliver(datagrams, port)
+    path = peers.written(folder)
+    found = Counter()
+    for record in peers.said(path):
+        src, dst = (record.get(f"{e}4_addr") or record[f"{e}6_addr"] for e in ("src", "dst"))
+        icmp = record["proto"] in {1, 58}
+        ports = (0, record["icmp_type"] * 256 + record["icmp_code"]) if icmp else (record.get("src_port", 0), record.get("dst_port", 0))
+        flags = sum(1 << (7 - place) for place, letter in enumerate(record.get("tcp_flags", "........")) if letter != ".")
+        found[src, dst, *ports, record["proto"], flags, record["in_packets"], record["in_bytes"]] += 1
+    return found, concat(list(open_flows(path, FlowDecoder).batches()))
+
+
+@pytest.mark.parametrize("form", VERSIONS)
+def test_softflowd_of_every_capture(corpus, form, tmp_path):
+    datagrams = softflowd_of(captures(corpus), VERSIONS[form])
+    assert len(datagrams) > 100
+    batch = ours(datagrams)
+    found, file = theirs(datagrams, tmp_path / "nf")
+    assert len(batch) > 1_000
+    assert rows(file) == found
+    assert rows(batch) == found
+
+
+@pytest.mark.parametrize("form", VERSIONS)
+def test_our_export_of_every_capture(corpus, form, tmp_path):
+    datagrams = []
+    for path in captures(corpus)[::3]:
+        datagrams += [d.payload for d in encode(open_flows(path, FlowDecoder).batches(), form)]
+    batch = ours(datagrams)
+    found, _ = theirs(datagrams, tmp_path / "nf")
+    assert rows(batch) == found
+
+
+def test_our_sflow_of_every_capture(corpus, tmp_path):
+    """sfcapd counts the octets of frames, with 14 of Ethernet and 4 of check sequence; here they are of the IP packet."""
+    datagrams = []
+    for path in captures(corpus)[::6]:
+        datagrams += [d.payload for d in encode(open_flows(path, FlowDecoder).batches(), "sflow")]
+    batch = ours(datagrams)
+    _, file = theirs(datagrams, tmp_path / "sf", "sfcapd")
+    assert (len(file), int(file.packets.sum())) == (len(batch), int(batch.packets.sum()))
+    assert int(file.bytes.sum()) == int(batch.bytes.sum()) + 18 * len(batch)
