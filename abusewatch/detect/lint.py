@@ -34,8 +34,15 @@ def warnings(rule: Rule, known: Collection[str]) -> list[Remark]:
 
 def _who_started(rule: Rule, _: Collection[str]) -> Iterator[Remark]:
     """Refuse to charge a server for everybody who scans it: its refusals look like its own failures."""
-    if rule.match.on == "conversation" and "initiator" not in gate.implied(rule.match.where):
+    if rule.match.on == "conversation" and not _says_who_started(rule.match.where):
         yield Remark("match.where", "a rule on conversations must say who started them", "add: initiator and ...")
+
+
+def _says_who_started(where: Node | None) -> bool:
+    """Tell whether every way through a condition settles `initiator`, be it one way or the other."""
+    if isinstance(where, Logic):
+        return (any if where.op == "and" else all)(_says_who_started(part) for part in where.parts)
+    return "initiator" in gate.implied(where)
 
 
 def _our_side(rule: Rule, _: Collection[str]) -> Iterator[Remark]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from abusewatch.detect import keys, measures
 from abusewatch.detect.compile import Condition, compile_groups, compile_rows, compile_values
 from abusewatch.detect.expression import names
+from abusewatch.detect.gate import implied
 from abusewatch.detect.measures import F64, Groups, Mask
 from abusewatch.detect.rule import Key, Measure, Raise, Rule
 from abusewatch.detect.thresholds import alternatives
@@ -27,7 +28,6 @@ EVIDENCE_COLUMNS = (
     "sampling_rate", "input_if", "exporter", "frame", "internal", "identity",
 )  # fmt: skip
 CONVERSATION_COLUMNS = ("frame_last", "outcome", "reply_packets", "opened")
-RECORD_COLUMNS = ("ours",)
 PROMPT_US = 30 * SECOND
 LINEAR = frozenset({"sum", "rate"})
 COUNTED = frozenset({"count", "distinct", "concurrent"})  # none of them exceeds the number of rows
@@ -73,7 +73,9 @@ class Runner:
         gates = alternatives([each.when for each in rule.raises], usable)
         self._gated = [m for m in self._measures if any(m.name in gate for gate in gates)]
         conversation = match.on == "conversation"
-        self._evidence = EVIDENCE_COLUMNS + (CONVERSATION_COLUMNS if conversation else RECORD_COLUMNS)
+        # What the other side started may weigh in a judgement, as answers do, but it is no evidence against ours.
+        mixed = not conversation or "initiator" not in implied(match.where)
+        self._evidence = EVIDENCE_COLUMNS + (CONVERSATION_COLUMNS if conversation else ()) + (("ours",) if mixed else ())
         self._pane_us = pane_us
         # The two directions of one flow come as two records, maybe in two panes: judge what was sent only when what came back can be known.
         self._wait_us = 0 if conversation or not _reads_answers(rule) else match.grace_secs * SECOND
@@ -217,7 +219,9 @@ class _Source(Mapping[str, Array]):
             return self._view.once(
                 f"identity {', '.join(key.text for key in self._identity)}", lambda v: keys.hashes(self._identity, v, ours=True)
             )
-        return self._view.stored("outbound") if name == "ours" else self._view[name]
+        if name == "ours":
+            return self._view["initiator"] if "initiator" in self._view else self._view.stored("outbound")
+        return self._view[name]
 
     def __len__(self) -> int:
         return len(self._view)
