@@ -1,11 +1,35 @@
 """Promise: texts read well in any ticket system, an operator's own templates are used, and a broken one says where it is broken."""
 
+import os
+import re
+from email import message_from_bytes
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jinja2 import Environment, nodes
+from msgspec.structs import replace
 
 from abusewatch.model.kinds import BASES, KINDS
-from abusewatch.reports.texts import FAMILY, TextError, Texts, clean, counts, faults, languages, layout, ports
+from abusewatch.reports.compose import Composer
+from abusewatch.reports.leaks import Allowed, check_text
+from abusewatch.reports.texts import (
+    FAMILY,
+    LABEL,
+    TextError,
+    Texts,
+    clean,
+    counts,
+    faults,
+    languages,
+    layout,
+    number,
+    ports,
+)
+
+GOLDEN = Path(__file__).parent / "golden"
+TEMPLATES = ("customer.subject", "customer.txt", "operator.subject", "operator.txt")
 
 
 def test_every_kind_has_a_family_and_every_language_all_phrases():
@@ -93,3 +117,110 @@ def test_all_faults_of_a_folder_at_once(tmp_path):
     found = faults(tmp_path)
     assert len(found) == 3
     assert any("customer.txt.j2:2: " in one for one in found)
+
+
+def source(root, language, name):
+    return (root / "abusewatch" / "reports" / "templates" / language / f"{name}.j2").read_text()
+
+
+def skeleton(text):
+    """The conditions and values of a template in their order, without its words."""
+    return re.findall(r"{%-? ?(.*?) ?%}", re.sub(r'"[^"]*"', '""', text))
+
+
+def test_the_languages_that_ship():
+    assert languages() == {"en", "de", "fr", "nl", "es"}
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+@pytest.mark.parametrize("language", sorted(languages() - {"en"}))
+def test_every_language_says_the_same_under_the_same_conditions(root, language, name):
+    """A sentence that one language has and another lacks would tell the two readers different things."""
+    english, other = source(root, "en", name), source(root, language, name)
+    assert sorted(skeleton(other)) == sorted(skeleton(english))
+    used = {text: {node.name for node in Environment(autoescape=True).parse(text).find_all(nodes.Name)} for text in (english, other)}
+    assert used[other] == used[english]
+    for filter_name in ("number", "percent", "ports", "counts", "label"):
+        assert other.count(f"|{filter_name}") == english.count(f"|{filter_name}"), filter_name
+
+
+@pytest.mark.parametrize("language", sorted(languages()))
+def test_labels_leave_a_blank_before_the_value(root, language):
+    labels = [label for name in TEMPLATES for label in re.findall(r'"([^"]+)"\|label', source(root, language, name))]
+    assert len(labels) > 15
+    assert [label for label in labels if len(label) >= LABEL] == []
+
+
+@pytest.mark.parametrize("language", sorted(languages()))
+def test_a_long_number_never_looks_like_an_address(language):
+    """1.101.200.100 bytes would be taken for somebody's address by the leak check, and by a reader."""
+    written = number(1_101_200_100, Texts(language).phrases["format"]["thousands"])
+    check_text(f"{written} bytes", Allowed(frozenset()))
+
+
+@pytest.mark.parametrize("language", sorted(languages() - {"en"}))
+def test_no_english_is_left(made, language):
+    english = {word for text in mails(made, "en").values() for word in words(text)}
+    common = {"de": "es war so", "fr": "notre port ports source machine machines attention service", "nl": "was is in de of van we het port and", "es": "no"}
+    shared = set(common[language].split())
+    for text in mails(made, language).values():
+        stopwords = {"the", "this", "that", "from", "with", "your", "our", "which", "have", "been", "are", "were", "not", "you", "they", "their", "seen", "and", "please"} & english
+        assert not (set(words(text)) & stopwords - shared), text
+
+
+def words(text):
+    return re.findall(r"[a-z]+", text.replace("SSH password guessing", "").lower())
+
+
+def text_of(message):
+    parsed = message_from_bytes(message.raw)
+    part = parsed.get_payload(0) if parsed.is_multipart() else parsed
+    return part.get_payload(decode=True).decode()
+
+
+def messages(made, language):
+    composer = Composer(made.SETTINGS)
+    customer = replace(made.CUSTOMER, language=language)
+    login = made.incident()
+    flood = made.incident(made.detection("icmp_flood", protocol="icmp", port=2048, sampling_rate=1000, coverage=0.97, basis="anchored", title="ICMP flood"), kind="icmp_flood")
+    unsure = made.incident(made.detection("syn_flood", port=80, basis="syn_only", title="SYN flood"), kind="syn_flood")
+    return {
+        "operator-login": composer.compose_operator(*made.operator_view(login), made.CONTACT, made.NOW, language=language),
+        "operator-flood-update": composer.compose_operator(*made.operator_view(flood), made.CONTACT, made.NOW, stage="update", sequence=2, language=language),
+        "operator-closing": composer.compose_operator(*made.operator_view(login), made.CONTACT, made.NOW + 72 * 3_600_000_000, stage="closing", sequence=3, language=language),
+        "customer-login": composer.compose_customer(*made.customer_view(login), customer, made.NOW),
+        "customer-unverified": composer.compose_customer(*made.customer_view(unsure), customer, made.NOW),
+    }
+
+
+def mails(made, language):
+    return {name: text_of(message) for name, message in messages(made, language).items()}
+
+
+@pytest.mark.parametrize("language", sorted(languages() - {"en"}))
+def test_golden_mails_of_every_language(made, language):
+    """What a native speaker has read once is what is sent; English ones are held by test_compose."""
+    for name, message in messages(made, language).items():
+        file = GOLDEN / language / f"{name}.eml"
+        if os.environ.get("GOLDEN") == "write":
+            file.parent.mkdir(exist_ok=True)
+            file.write_bytes(message.raw)
+        assert file.read_bytes() == message.raw, f"{file}: look at it, then GOLDEN=write pytest {Path(__file__).name}"
+
+
+@pytest.mark.parametrize("language", sorted(languages()))
+def test_the_customers_language_is_his_and_the_operators_is_english(made, language):
+    login = made.incident()
+    composer = Composer(made.SETTINGS)
+    assert "WHAT HAPPENED" in text_of(composer.compose_operator(*made.operator_view(login), made.CONTACT, made.NOW))
+    notice = text_of(composer.compose_customer(*made.customer_view(login), replace(made.CUSTOMER, language=language), made.NOW))
+    assert Texts(language).kind("login_attack") in notice
+
+
+@pytest.mark.parametrize("language", sorted(languages()))
+@pytest.mark.parametrize("kind", ["beacon", "mining", "dns_tunnel"])
+def test_a_lead_is_never_called_an_attack_on_others(made, language, kind):
+    case = made.incident(made.detection(kind), kind=kind)
+    message = Composer(made.SETTINGS).compose_customer(*made.customer_view(case), replace(made.CUSTOMER, language=language), made.NOW)
+    opening = text_of(message).split("\r\n\r\n")[1].lower()
+    assert not re.search("attack|angegriffen|attaquer|aangevallen|atacando", opening), opening
