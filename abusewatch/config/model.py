@@ -4,15 +4,16 @@ A key is here only if it does something in this version. Everything is frozen: a
 """
 
 import ipaddress
-import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from abusewatch.model.mailbox import AddressError, addr_spec
+from abusewatch.outbox import budgets
+
 SHORTEST_OWN_V4 = 8
 SHORTEST_OWN_V6 = 16
-ADDR_SPEC = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 
 
 def _prefix(text: str) -> str:
@@ -56,8 +57,10 @@ def _endpoint(text: str) -> str:
 
 
 def _mailbox(text: str) -> str:
-    if not ADDR_SPEC.fullmatch(text):
-        raise ValueError(f"{text!r} is not one plain mail address; write it like abuse@provider.example")
+    try:
+        addr_spec(text)
+    except AddressError:
+        raise ValueError(f"{text!r} is not one plain mail address; write it like abuse@provider.example") from None
     local = text.partition("@")[0].lower().replace("-", "")
     if local in {"noreply", "donotreply"}:
         raise ValueError(f"{text!r} cannot receive an answer; reports come from an address that is read (RFC 6650)")
@@ -191,6 +194,37 @@ class Contacts(Section):
     )
 
 
+def _limit(name: str) -> int:
+    """Make the field of one limit; its number and its reason stand in the outbox's own table."""
+    line = next(line for line in budgets.TABLE if line.name == name)
+    span = "an hour" if line.span_us == budgets.HOUR_US else "24 hours"
+    text = f"Most {line.counts} in {span}: {line.why}."
+    field: int = Field(default=getattr(budgets.Budgets(), name), ge=0, le=1_000_000, description=text)
+    return field
+
+
+class Budgets(Section):
+    """How much mail may leave. What is over a budget is held, and goes when there is room or the desk lets it go."""
+
+    case_recipient_day: int = _limit("case_recipient_day")
+    recipient_day: int = _limit("recipient_day")
+    customer_day: int = _limit("customer_day")
+    hour: int = _limit("hour")
+    customer_reserve: int = _limit("customer_reserve")
+    breaker_hour: int = _limit("breaker_hour")
+
+    @field_validator("customer_reserve")
+    @classmethod
+    def _part_of_hour(cls, reserve: int, info: ValidationInfo) -> int:
+        if reserve > info.data.get("hour", reserve):
+            raise ValueError(f"is a part of `hour` and cannot be larger; {info.data['hour']} at most")
+        return reserve
+
+    def limits(self) -> budgets.Budgets:
+        """Give the outbox its own form of it."""
+        return budgets.Budgets(**self.model_dump())
+
+
 class Privacy(Section):
     """What is written where people read."""
 
@@ -215,6 +249,7 @@ class Config(Section):
     store: Store = Store()
     mail: Mail = Mail()
     contacts: Contacts = Contacts()
+    budgets: Budgets = Budgets()
     privacy: Privacy = Privacy()
     metrics: Metrics = Metrics()
 

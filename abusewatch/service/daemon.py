@@ -77,7 +77,7 @@ class Daemon:
         async with AsyncExitStack() as stack:
             config = self.setup.config
             stack.enter_context(lock_state(config.store.path))
-            self.store = SqliteStore(config.store.path / "cases.db", retention.limits())
+            self.store = SqliteStore(config.store.path / "cases.db", retention.limits(), config.budgets.limits())
             stack.callback(self.store.close)
             await asyncio.to_thread(self.store.recover, now_us())
             self.correlator = Correlator(self.store, self.telemetry)
@@ -123,7 +123,7 @@ class Daemon:
 
     def problems(self) -> list[str]:
         """List what is wrong now, for health and status; empty when all is well."""
-        found = [self.correlator.failing, self.desk.failing, self.intake.failed]
+        found = [self.correlator.failing, self.desk.failing, self.desk.broken, self.intake.failed]
         if not self.ready.is_set() or self._stop.is_set():
             found.append("starting or stopping")
         if not self._moving:
@@ -177,6 +177,7 @@ class Daemon:
         waits = [name for name in FIXED if getattr(old.config, name) != getattr(setup.config, name)]
         desk = self._desk(setup)
         self.desk.casework, self.desk.delivery = desk.casework, desk.delivery
+        self.store.budgets = setup.config.budgets.limits()
         if setup.rules != old.rules or not _same(setup.inventory, old.inventory):
             self.intake.swap(lambda _: self._pipeline(setup))
         self._declare()

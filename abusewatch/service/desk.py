@@ -39,6 +39,7 @@ class Desk:
         self.casework = casework
         self.delivery = delivery
         self.failing = ""
+        self.broken = ""
         self._store = store
         self._telemetry = telemetry
         self._paused_until = 0.0
@@ -63,6 +64,8 @@ class Desk:
         self._telemetry.casework_attempts.inc()
         while reports := await asyncio.to_thread(self.casework.turn, now_us()):
             for report in reports:
+                if report.waiting:
+                    self._log.warning("operators wait for a budget", incident=report.incident.id, operators=report.waiting)
                 self._telemetry.leak_checks.inc(len(report.messages) + len(report.blocked))
                 self._telemetry.leak_blocks.inc(sum(blocked.reason == "LeakError" for blocked in report.blocked))
                 for blocked in report.blocked:
@@ -99,11 +102,24 @@ class Desk:
             await asyncio.to_thread(self._store.save, changes)
             for incident, _ in changes:
                 self._telemetry.incidents.labels(incident.kind, incident.state).inc()
+        await self._let_go()
         if self._turns % PURGE_EVERY == 0:
             purged = await asyncio.to_thread(retention.purge, self._store, now_us())
             if any(purged.values()):
                 self._log.info("purged", **purged)
         self._turns += 1
+
+    async def _let_go(self) -> None:
+        """Look at the breakers, and let mail go that was held for want of budget."""
+        broken = await asyncio.to_thread(self._store.breakers)
+        for breaker in broken:
+            self._log.error("breaker open, no mail leaves", audience=breaker.audience, wanted=breaker.wanted)
+        names = ", ".join(breaker.audience for breaker in broken)
+        self.broken = f"breaker open, no mail to {names} leaves until the desk has looked" if names else ""
+        if time.monotonic() >= self._paused_until:
+            released = await asyncio.to_thread(self._store.release_held, now_us())
+            if released:
+                self._log.info("held messages let go", messages=len(released))
 
     async def _every(self, seconds: float, stage: str, turn: Callable[[], Awaitable[None]]) -> None:
         while True:

@@ -32,6 +32,12 @@ class Store:
     def save(self, changes):
         self.saved.extend(changes)
 
+    def breakers(self):
+        return []
+
+    def release_held(self, _now_us):
+        return []
+
     def purge(self, _now_us, *, dry_run=False):
         return {"evidence": 0}
 
