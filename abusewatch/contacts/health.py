@@ -21,6 +21,11 @@ class Standing(msgspec.Struct, frozen=True):
     bounced_us: int | None = None
     opted_out_us: int | None = None
 
+    def bounced(self, now_us: int) -> "Standing":
+        """Count one more bounce; one that is a month old no longer counts with it."""
+        recent = self.bounced_us is not None and now_us - self.bounced_us < PASSED_OVER_US
+        return msgspec.structs.replace(self, bounces=self.bounces * recent + 1, bounced_us=now_us)
+
     def bouncing(self, now_us: int) -> bool:
         """Whether it is to be passed over for its bounces."""
         return self.bounces >= BOUNCES and self.bounced_us is not None and now_us - self.bounced_us < PASSED_OVER_US
@@ -61,8 +66,7 @@ class MemoryHealth:
 
     def bounced(self, email: str, now_us: int) -> None:
         """Note a hard bounce."""
-        one = self._known.get(email.lower(), GOOD)
-        self._known[email.lower()] = msgspec.structs.replace(one, bounces=one.bounces + 1, bounced_us=now_us)
+        self._known[email.lower()] = self._known.get(email.lower(), GOOD).bounced(now_us)
 
     def delivered(self, email: str) -> None:
         """Forget bounces."""

@@ -26,6 +26,16 @@ class ContactSettings:
     lookups_per_day: int = PER_DAY
 
 
+def lookups(settings: ContactSettings, own: Callable[[str], bool]) -> tuple[Lookup, ...]:
+    """Make the sources that may be asked. They know their budgets and pauses: keep them over a reload."""
+    found: list[Lookup] = []
+    if settings.rdap:
+        found.append(RdapLookup(Gate(own), per_day=settings.lookups_per_day))
+    if settings.dns:
+        found.append(DnsLookup(per_day=settings.lookups_per_day))
+    return tuple(found)
+
+
 def chain(
     settings: ContactSettings,
     table: OperatorTable,
@@ -35,9 +45,10 @@ def chain(
     health: ContactHealth | None = None,
 ) -> ContactChain:
     """Wire the chain; without a cache or health of the store it forgets with the process."""
-    lookups: list[Lookup] = []
-    if settings.rdap:
-        lookups.append(RdapLookup(Gate(own), per_day=settings.lookups_per_day))
-    if settings.dns:
-        lookups.append(DnsLookup(per_day=settings.lookups_per_day))
-    return ContactChain(table, own, cache=cache or MemoryCache(), health=health or MemoryHealth(), lookups=lookups)
+    return ContactChain(
+        table,
+        own,
+        cache=cache or MemoryCache(),
+        health=health or MemoryHealth(),
+        lookups=lookups(settings, own),
+    )

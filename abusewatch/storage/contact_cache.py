@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from abusewatch.contacts.answer import Answer, Known, key_of, keys, network
-from abusewatch.contacts.health import Standing
+from abusewatch.contacts.health import GOOD, Standing
 from abusewatch.contacts.lpm import Network
 from abusewatch.storage.database import Database
 
@@ -60,11 +60,13 @@ class SqliteContacts:
 
     def bounced(self, email: str, now_us: int) -> None:
         """Note a hard bounce."""
-        self._write(
-            """INSERT INTO contact_health (email, bounces, bounced_us) VALUES (?1, 1, ?2)
-               ON CONFLICT (email) DO UPDATE SET bounces = bounces + 1, bounced_us = ?2""",
-            email, now_us,
-        )  # fmt: skip
+        with self._database.transaction():
+            one = self.standing([email]).get(email.lower(), GOOD).bounced(now_us)
+            self._write(
+                """INSERT INTO contact_health (email, bounces, bounced_us) VALUES (?1, ?2, ?3)
+                   ON CONFLICT (email) DO UPDATE SET bounces = ?2, bounced_us = ?3""",
+                email, one.bounces, now_us,
+            )  # fmt: skip
 
     def delivered(self, email: str) -> None:
         """Forget bounces; a mailbox that nothing else is known of is forgotten altogether."""

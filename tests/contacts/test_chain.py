@@ -1,20 +1,29 @@
 """Promise: everybody who can be known is found, nobody is asked twice or about what is not theirs, and nothing waits."""
 
+import asyncio
 import ipaddress
+import json
 import time
 
 import pytest
+from aiohttp import web
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from abusewatch.casework import Casework
 from abusewatch.contacts import ContactChain, MemoryCache, MemoryHealth, OperatorTable
 from abusewatch.contacts.chain import BOUNCING, DAY_US, FRESH_US, KEPT_US, OPTED_OUT, WANTED
+from abusewatch.contacts.fetch import Fetcher
 from abusewatch.contacts.health import BOUNCES
 from abusewatch.contacts.lookup import Found, Unavailable
 from abusewatch.contacts.rdap import RdapLookup
 from abusewatch.contacts.resolve import OWN, UNKNOWN
 from abusewatch.contacts.table import Entry
-from tests.cases import foreign, ours, own
+from abusewatch.incidents import correlate
+from abusewatch.retention import limits
+from abusewatch.storage import SqliteStore
+from abusewatch.storage.contact_cache import SqliteContacts
+from tests.cases import SECOND, T0, Owners, PlainComposer, detection, foreign, ours, own
 
 
 class Asked:
@@ -223,8 +232,6 @@ async def test_no_more_means_nobody_of_that_operator(build, health, clock, lines
 async def test_time_is_bounded(build):
     class Slow(Asked):
         async def lookup(self, address):
-            import asyncio
-
             self.asked.append(address)
             await asyncio.sleep(0.04)
             return Found((), ("a@x.example",), "")
@@ -245,12 +252,48 @@ def test_memory_of_what_is_wanted_is_bounded(build):
 
 
 async def test_a_registry_over_the_wire(build, registry, gate, everything):
-    import json
-
-    from aiohttp import web
-
     document = {"startAddress": "66.1.0.0", "endAddress": "66.1.255.255", "name": "ONE-NET", "entities": [{"roles": ["abuse"], "vcardArray": ["vcard", [["email", {}, "text", "abuse@one.example"]]]}]}
     registry.answer = lambda _: web.Response(text=json.dumps(document))
     chain = build(RdapLookup(gate, services=everything))
     assert said(await chain.find([f"66.1.{n}.1" for n in range(50)])) == {("abuse@one.example", "ONE-NET", "rdap", "66.1.0.0/16"): [f"66.1.{n}.1" for n in range(50)]}
     assert registry.asked == ["/ip/66.1.0.1"]
+
+
+@pytest.fixture
+def stored(tmp_path):
+    store = SqliteStore(tmp_path / "cases.db", limits())
+    yield store
+    store.close()
+
+
+async def test_the_customer_is_told_while_the_registry_is_silent_and_the_operator_when_it_speaks(stored, registry, gate, everything):
+    """The whole way with a real store: a notice never waits for a look-up, and an operator is only late, not lost."""
+    now, ticks = [T0 + SECOND], [0.0]
+    spoken = asyncio.Event()
+
+    async def answer(request):
+        await spoken.wait()
+        return web.Response(text=json.dumps({"startAddress": "66.1.0.0", "endAddress": "66.1.255.255", "entities": [{"roles": ["abuse"], "vcardArray": ["vcard", [["email", {}, "text", "abuse@one.example"]]]}]}))
+
+    registry.answer = answer
+    contacts = SqliteContacts(stored.database)
+    rdap = RdapLookup(gate, services=everything, fetcher=Fetcher(gate, deadline_secs=0.3), clock=lambda: ticks[0])
+    chain = ContactChain(OperatorTable(), own, cache=contacts, health=contacts, lookups=[rdap], now_us=lambda: now[0])
+    work = Casework(stored, Owners(), chain, PlainComposer(), hold=None)
+    stored.save(correlate([], [detection(["66.1.2.3", "66.1.9.9"])], T0, stored.next_id))
+
+    begun = time.monotonic()
+    await asyncio.gather(chain.learn(), asyncio.to_thread(work.turn, now[0]))
+    assert [entry.message.audience for entry in stored.messages()] == ["customer"]
+    assert await chain.learn() == frozenset()
+    assert time.monotonic() - begun < 5
+    spoken.set()
+    ticks[0] += 120
+    now[0] += 61 * SECOND
+    work.turn(now[0])
+    assert [entry.message.audience for entry in stored.messages()] == ["customer"]
+    assert await chain.learn() == {"66.1.2.3", "66.1.9.9"}
+    now[0] += 61 * SECOND
+    work.turn(now[0])
+    assert [(entry.message.audience, entry.message.recipient) for entry in stored.messages()] == [("customer", "security@customer.example"), ("operator", "abuse@one.example")]
+    assert registry.asked == ["/ip/66.1.2.3", "/ip/66.1.2.3"]

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import aiohttp
 import pytest
 from aiohttp import web
+from aiohttp.abc import AbstractResolver
 
 from abusewatch.contacts.fetch import BODY_BYTES, LONGEST_PAUSE_SECS, Fetcher, retry_after
 from abusewatch.contacts.gate import Refused
@@ -186,3 +187,39 @@ NOW = datetime(2026, 11, 1, 10, 0, tzinfo=UTC)
 )
 def test_retry_after(value, seconds):
     assert retry_after(value, NOW) == seconds
+
+
+class Names(AbstractResolver):
+    """Says 127.0.0.1 the first time it is asked and the forbidden 127.0.0.2 ever after (DNS rebinding)."""
+
+    def __init__(self):
+        self.asked = 0
+
+    async def resolve(self, host, port=0, family=socket.AF_INET):
+        self.asked += 1
+        address = "127.0.0.1" if self.asked == 1 else "127.0.0.2"
+        return [{"hostname": host, "host": address, "port": port, "family": socket.AF_INET, "proto": 0, "flags": socket.AI_NUMERICHOST}]
+
+    async def close(self):
+        pass
+
+
+async def test_the_address_that_was_judged_is_the_one_connected_to(registry, gate, forbidden):
+    names, (_, came) = Names(), forbidden
+    registry.answer = lambda request: web.Response(text=request.host)
+    fetcher = Fetcher(gate, resolver=names)
+    assert (await fetcher.get(f"http://rdap.example:{registry.port}/")).body == f"rdap.example:{registry.port}".encode()
+    assert names.asked == 1
+    with pytest.raises(Refused, match="address"):
+        await fetcher.get(f"http://rdap.example:{registry.port}/")
+    assert not came
+
+
+async def test_a_redirect_to_a_name_that_is_inside(registry, gate, forbidden):
+    names, (port, came) = Names(), forbidden
+    names.asked = 1
+    registry.answer = lambda _: to(f"http://inside.example:{port}/")
+    with pytest.raises(Refused, match="address"):
+        await Fetcher(gate, resolver=names).get(registry.url)
+    assert names.asked == 2
+    assert not came

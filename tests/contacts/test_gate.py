@@ -4,6 +4,8 @@ import socket
 
 import pytest
 from aiohttp.abc import AbstractResolver
+from hypothesis import given
+from hypothesis import strategies as st
 from yarl import URL
 
 from abusewatch.contacts.gate import Gate, GatedResolver, Refused
@@ -59,3 +61,29 @@ async def test_what_was_judged_is_what_is_connected_to():
     with pytest.raises(Refused):
         await resolver.resolve("rdap.example", 443)
     await resolver.close()
+
+
+@given(st.ip_addresses())
+def test_no_address_outside_public_space_passes(address):
+    gate = Gate(lambda _: False)
+    try:
+        gate.url(URL(f"https://[{address}]/" if address.version == 6 else f"https://{address}/"))
+    except Refused:
+        return
+    assert address.is_global
+    assert not address.is_multicast
+
+
+@given(st.text(max_size=60) | st.from_regex(r"[a-z]{2,8}:/{0,3}[a-z0-9@:.%\[\]/-]{0,40}", fullmatch=True))
+def test_any_text_is_judged(text):
+    try:
+        url = URL(text)
+    except ValueError:
+        return
+    try:
+        Gate(lambda _: False).url(url)
+    except Refused:
+        return
+    assert url.scheme == "https"
+    assert url.port == 443
+    assert url.user is None

@@ -47,3 +47,12 @@ def test_bouncing_needs_several_and_ends_after_a_month():
     assert not Standing(BOUNCES - 1, 10).bouncing(20)
     assert Standing(BOUNCES, 10).bouncing(20)
     assert not Standing(BOUNCES, 10).bouncing(10 + PASSED_OVER_US)
+
+
+def test_bounces_a_month_apart_do_not_add_up(health):
+    for n in range(10):
+        health.bounced("a@x.example", n * PASSED_OVER_US)
+    assert health.standing(["a@x.example"])["a@x.example"].bounces == 1
+    for n in range(BOUNCES):
+        health.bounced("a@x.example", 9 * PASSED_OVER_US + n)
+    assert health.standing(["a@x.example"])["a@x.example"].bouncing(9 * PASSED_OVER_US + 10)
