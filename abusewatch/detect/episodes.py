@@ -1,6 +1,7 @@
 """Episodes: one finding per rule and offender while it lasts. It is updated, not repeated; after the rule's quiet time a new one begins."""
 
 import heapq
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -207,8 +208,8 @@ def _detection(episode: Episode, offender: str, customer: Customer | None, cover
         finding=finding, episode=f"{rule.id}|{offender}|{episode.started_us}", first_us=tally.first_us, last_us=tally.last_us,
         targets=targets, targets_shed=max(0, tally.distinct_targets - len(targets)),
         src_ports=_most(tally.source_ports, protocol), evidence_operator=rule.evidence.operator, evidence_customer=rule.evidence.customer,
-        title=rule.title, because=reason.because, status=rule.status, peak_pps=tally.peak_packets * tally.sampling_rate,
-        peak_bps=tally.peak_bytes * 8 * tally.sampling_rate, roles=customer.roles if customer else (),
+        title=rule.title, because=reason.because, status=rule.status, peak_pps=tally.peak_packets,
+        peak_bps=tally.peak_bytes * 8, roles=customer.roles if customer else (),
     )  # fmt: skip
 
 
@@ -224,8 +225,8 @@ def _estimate(tally: Tally) -> Estimate:
     if tally.sampling_rate <= 1:
         return Estimate(seen, seen, seen)
     k = np.array([tally.packets])
-    rate = tally.sampling_rate
-    return Estimate(seen * rate, int(lower_bound(k)[0] * rate), int(upper_bound(k)[0] * rate))
+    rate = tally.scaled_packets / max(tally.packets, 1)
+    return Estimate(round(tally.scaled_packets), int(lower_bound(k)[0] * rate), math.ceil(upper_bound(k)[0] * rate))
 
 
 def _basis(tally: Tally, protocol: int, *, foreign: bool) -> str:

@@ -44,6 +44,8 @@ class Tally:
     frame_first: int = 0
     frame_last: int = 0
     sampling_rate: int = 1
+    scaled_packets: float = 0
+    """Packets by the rate of their own record: exporters need not sample alike."""
     answered: bool = False
     internal: float = 0
     peak_packets: float = 0
@@ -65,10 +67,12 @@ class Tally:
         self.first_us = min(self.first_us, int(rows["start_us"].min()))
         self.last_us = max(self.last_us, int(rows["end_us"].max()))
         self._add_frames(rows)
-        self.sampling_rate = max(self.sampling_rate, int(rows["sampling_rate"].max()))
+        rate = np.maximum(rows["sampling_rate"], 1)  # an unknown rate (0) counts as none
+        self.sampling_rate = max(self.sampling_rate, int(rate.max()))
+        self.scaled_packets += float((packets * rate).sum())
         self.internal += float((rows["internal"] * weight).sum())
         self.answered |= _proves_source(rows)
-        self._add_peaks(rows, packets, octets)
+        self._add_peaks(rows, packets * rate, octets * rate)
         _count(self.protocols, rows["protocol"], 256)
         _count(self.target_ports, rows["peer_port"], 65_536)
         _count(self.source_ports, rows["own_port"], 65_536)

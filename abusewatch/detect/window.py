@@ -13,25 +13,21 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from abusewatch.detect.thinning import thinned
 from abusewatch.detect.thresholds import reached
 from abusewatch.model import rows as r
 from abusewatch.model.rows import Array, Columns
-from abusewatch.windows.order import order_of, ranges, starts_of
-
-F64 = NDArray[np.float64]
+from abusewatch.windows.order import mix, order_of, ranges, starts_of
 
 LOSSY = 0.05  # part of a bound that a gate may cost; there are two, so what is 1.1 times the threshold always fires (measured: docs/engine.md)
 BACK_PACKETS = 16  # answers of fewer packets in a pane change no ratio of a rule that needs hundreds
 GROUP_ROWS = 4096  # rows of one group that a pane may bring
-FIRED_ROWS = 64  # the same once the group has fired: enough to see that it goes on
 MERGED_ROWS = 512  # rows of one group in a merged block; thresholds of counts lie far below
 ROW_BUDGET = 1 << 19  # rows of a rule; at about 150 bytes each this is the memory a rule may take
-FEWEST_ROWS = 16  # below that a group is no sample; rather over the budget
 QUIET_ROWS = 8  # rows a merged block keeps of a group that brings nothing towards a bound, since they may speak against a raise (failed / hosts)
 QUIET_BUDGET = ROW_BUDGET // 16
 MERGE_US = 30_000_000
-
-NONE = np.zeros(0, np.uint64)
+COMPACT_PARTS = 16
 
 JUDGED = frozenset({"slot", "sampling_rate", "packets", "start_us", "end_us"})
 """Evidence that judgement needs too, and that fresh blocks therefore hold themselves."""
@@ -69,6 +65,10 @@ class Window:
         return sum(r.length(b.rows) for b in (*self._merged, *self._fresh))
 
     @property
+    def _settled(self) -> int:
+        return sum(r.length(b.rows) for b in self._merged)
+
+    @property
     def unjudged(self) -> bool:
         """Whether rows have come since `candidates` was last asked."""
         return bool(self._touched)
@@ -92,7 +92,7 @@ class Window:
     def add(self, end_us: int, rows: Columns, source: Mapping[str, Array], fired: Array, slots: int) -> None:
         """Take the rows of a pane: `slot`, `group`, `chance`, `weight`, `at` (where in `source`), and the columns of the measures."""
         self._expire(end_us)
-        rows, shed = _thinned(rows, GROUP_ROWS, fired)
+        rows, shed = thinned(rows, GROUP_ROWS, fired)
         self.shed_rows += shed
         rows = r.take(rows, np.argsort(rows["slot"], kind="stable"))
         rows["block_us"] = np.full(r.length(rows), end_us)
@@ -165,7 +165,9 @@ class Window:
             self._count(block, -1, slots)
         light = r.join([self._measured(b) | {"block": np.full(r.length(b.rows), n)} for n, b in enumerate(blocks)])
         hopeful = self._hopeful(light, blocks[-1].end_us - blocks[0].end_us + self.pane_us)
-        kept = self._reduced(light if hopeful.all() else r.take(light, hopeful))
+        if self._settled > ROW_BUDGET * 3 // 8:
+            self._compact(blocks[-1].end_us, slots)
+        kept = self._fitted(light if hopeful.all() else r.take(light, hopeful), ROW_BUDGET // 2 - self._settled)
         quiet = 0
         if not hopeful.all():
             others = self._quiet(r.take(light, ~hopeful))
@@ -178,30 +180,51 @@ class Window:
                 mine = number == n
                 column[mine] = block.source[name][kept["at"][mine]]  # type: ignore[index]
             kept[name] = column
-        kept = r.take(kept, np.argsort(kept["slot"], kind="stable"))
-        if not r.length(kept):
-            return
-        starts = starts_of(kept["slot"])
-        present = kept["slot"][starts]
-        gate_names = {name for gate in self.gates for name in gate}
-        sums = {name: (present, np.add.reduceat(kept[f"{name}+"] * kept["weight"], starts)) for name in gate_names}
-        merged = Block(blocks[-1].end_us, kept, None, sums, quiet)
-        self._merged.append(merged)
-        self._count(merged, +1, slots)
+        self._settle(blocks[-1].end_us, kept, quiet, slots)
 
-    def _reduced(self, rows: Columns) -> Columns:
-        """At most so many rows of a group that the rule stays within its budget."""
-        room = max(ROW_BUDGET // 2 - sum(r.length(b.rows) for b in self._merged), ROW_BUDGET // 16)
+    def _settle(self, end_us: int, rows: Columns, quiet: int, slots: int) -> None:
+        if not r.length(rows):
+            return
+        rows = r.take(rows, np.argsort(rows["slot"], kind="stable"))
+        starts = starts_of(rows["slot"])
+        names = {name for gate in self.gates for name in gate}
+        sums = {name: (rows["slot"][starts], np.add.reduceat(rows[f"{name}+"] * rows["weight"], starts)) for name in names}
+        block = Block(end_us, rows, None, sums, quiet)
+        self._merged.append(block)
+        self._count(block, +1, slots)
+
+    def _compact(self, now_us: int, slots: int) -> None:
+        """Many merged blocks have filled the budget: make one of them. Each row keeps its own time."""
+        blocks = list(self._merged)
+        self._merged.clear()
+        for block in blocks:
+            self._count(block, -1, slots)
+        rows = r.join([block.rows for block in blocks])
+        rows = r.take(rows, rows["block_us"] > now_us - self.length_us - self.wait_us)
+        if not r.length(rows):
+            return
+        # Time by time, so that what leaves the window takes no more with it than what came then.
+        group, part = rows["group"], rows["block_us"] // max(self.length_us // COMPACT_PARTS, 1)
+        kept = self._fitted(rows | {"group": mix(group, part), "of": group}, ROW_BUDGET // 4)
+        kept["group"] = kept.pop("of")
+        self._settle(blocks[-1].end_us, kept, 0, slots)
+
+    def _fitted(self, rows: Columns, room: int) -> Columns:
+        """At most `room` rows: fewer of each group, and when even one of each is too many, those that stand for most (ties by hash)."""
         limit = MERGED_ROWS
-        kept, shed = _thinned(rows, limit, NONE)
-        while r.length(kept) > room and limit > FEWEST_ROWS:
+        kept, shed = thinned(rows, limit)
+        while r.length(kept) > room and limit > 1:
             limit //= 2
-            kept, shed = _thinned(rows, limit, NONE)
+            kept, shed = thinned(rows, limit)
         self.shed_rows += shed
+        surplus = r.length(kept) - room
+        if surplus > 0:
+            self.shed_rows += surplus
+            kept = r.take(kept, np.sort(np.lexsort((kept["group"], -kept["weight"]))[:room]))
         return kept
 
     def _quiet(self, rows: Columns) -> Columns:
-        kept, shed = _thinned(rows, QUIET_ROWS, NONE)
+        kept, shed = thinned(rows, QUIET_ROWS)
         room = QUIET_BUDGET - sum(b.quiet for b in self._merged)
         self.shed_rows += shed
         if r.length(kept) <= room:
@@ -237,41 +260,3 @@ class Window:
                     grown[: len(total)] = total
                 self._totals[name] = total = grown
             total[present] += sign * sums
-
-
-def _thinned(rows: Columns, limit: int, fired: Array) -> tuple[Columns, int]:
-    """Keep at most `limit` rows of a group, those of least hash (the same ones in every run), which stand for all; also say how many went."""
-    n = r.length(rows)
-    if n <= limit and not len(fired):
-        return rows, 0
-    order = order_of(rows["group"])
-    ordered = rows["group"][order]
-    starts = starts_of(ordered)
-    sizes = np.diff(np.append(starts, n))
-    limits = np.full(len(starts), limit)
-    if len(fired):
-        at = np.minimum(np.searchsorted(fired, ordered[starts]), len(fired) - 1)
-        limits[fired[at] == ordered[starts]] = min(limit, FIRED_ROWS)
-    crowded = np.flatnonzero(sizes > limits)
-    if not len(crowded):
-        return rows, 0
-    sizes, limits = sizes[crowded], limits[crowded]
-    mine = order[ranges(starts[crowded], sizes)]
-    number = np.repeat(np.arange(len(crowded)), sizes)
-    mine = mine[np.lexsort((rows["chance"][mine], number))]
-    rank = ranges(np.zeros(len(crowded), np.intp), sizes)
-    stays = rank < limits[number]
-    weight, keep = rows["weight"].copy(), np.ones(n, np.bool_)
-    keep[mine[~stays]] = False
-    totals = np.bincount(number, weights=weight[mine]).astype(np.float64)
-    weight[mine[stays]] = _shared(totals, weight[mine[stays]], number[stays], rank[stays])
-    thin = r.take(rows, keep)
-    thin["weight"] = weight[keep]
-    return thin, n - int(np.count_nonzero(keep))
-
-
-def _shared(totals: F64, weights: F64, number: Array, rank: Array) -> F64:
-    """Weights in proportion that sum to the total of their group, in whole numbers: such sums are exact, so no rounding moves a count over a threshold."""
-    scaled: F64 = np.floor(weights * (totals / np.bincount(number, weights=weights))[number])
-    missing = totals - np.bincount(number, weights=scaled)
-    return scaled + (rank < missing[number])

@@ -1,7 +1,7 @@
 """The inventory in use: labels batches of records with our side, the other side and the direction, and answers who owned an address at a time."""
 
 import ipaddress
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 
 import numpy as np
@@ -37,6 +37,8 @@ class Inventory:
                 networks.setdefault(ipaddress.ip_network(prefix), []).append(customer)
         self._owners: list[list[Customer]] = list(networks.values())
         self._networks = list(networks)
+        self._number = {(n.version, n.prefixlen, int(n.network_address)): at for at, n in enumerate(networks)}
+        self._lengths = {version: sorted({n.prefixlen for n in networks if n.version == version}, reverse=True) for version in (4, 6)}
         self._table = Table([(network, n) for n, network in enumerate(networks)])
 
     @property
@@ -50,13 +52,8 @@ class Inventory:
 
     def owner_at(self, text: str, us: int) -> Customer | None:
         """Who owned an address at a time (microseconds since the epoch); the longest prefix whose owner was valid then."""
-        hi, lo = address.parse(text)
-        number = self._table.owner(hi, lo)
-        if number < 0:
-            return None
         day = _day(us)
-        candidates = sorted((n for n in self._covering(text)), key=lambda n: -self._networks[n].prefixlen)
-        for n in candidates:
+        for n in self._covering(text):
             for customer in self._owners[n]:
                 if (customer.valid_from or date.min) <= day <= (customer.valid_to or date.max):
                     return customer
@@ -127,9 +124,14 @@ class Inventory:
         known = [p for p in distinct.tolist() if self.customer_of_port(exporter_name(p >> 32), p & 0xFFFF_FFFF)]
         return foreign & np.isin(port, np.array(known, np.uint64))
 
-    def _covering(self, text: str) -> list[int]:
+    def _covering(self, text: str) -> Iterator[int]:
+        """Numbers of the networks that hold an address, the longest prefix first."""
         parsed = ipaddress.ip_address(text)
-        return [n for n, network in enumerate(self._networks) if network.version == parsed.version and parsed in network]
+        for length in self._lengths[parsed.version]:
+            first = int(parsed) >> (parsed.max_prefixlen - length) << (parsed.max_prefixlen - length)
+            number = self._number.get((parsed.version, length, first))
+            if number is not None:
+                yield number
 
 
 def _day(us: int) -> date:

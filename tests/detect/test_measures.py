@@ -70,3 +70,9 @@ def test_a_row_stands_for_others_by_its_weight():
     mask = np.ones(2, bool)
     assert measures.count(groups, mask).tolist() == [11]
     assert measures.share(groups, mask, np.array([True, False])) == pytest.approx([10 / 11])
+
+
+def test_more_groups_than_a_million_stay_apart():
+    n = (1 << 20) + 3
+    groups = Groups(np.arange(n), np.arange(n), np.ones(n))
+    assert measures.distinct(groups, np.ones(n, bool), np.arange(n, dtype=np.uint64) << np.uint64(40)).tolist() == [1] * n

@@ -66,3 +66,22 @@ def test_silence_closes_panes_by_the_clock():
     panes = Panes(lateness_us=0)
     panes.add(rows(1))
     assert closed(panes.advance(5 * SECOND)) == [(5, 1)]
+
+
+def test_records_are_late_one_by_one_whatever_the_batch():
+    ends = np.array([100, 40, 99, 92, 84, 120, 104], np.int64) * SECOND
+    whole, single = Panes(lateness_us=10 * SECOND), Panes(lateness_us=10 * SECOND)
+    expected = [True, False, True, True, False, True, False]
+    assert whole.punctual(ends).tolist() == expected
+    found = []
+    for end in ends:
+        one = single.punctual(np.array([end]))
+        found.append(one is None)
+        single.add({name: (np.array([end]) if name == "end_us" else np.zeros(1, dtype)) for name, dtype in r.RECORD_COLUMNS.items() if found[-1]} or r.empty())
+    assert found == expected
+    assert whole.late_rows == single.late_rows == 3
+
+
+def test_nothing_is_late_when_nothing_came_before():
+    assert Panes().punctual(np.array([5 * SECOND, 0])) is None
+    assert Panes().punctual(np.zeros(0, np.int64)) is None

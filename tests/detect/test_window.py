@@ -1,0 +1,166 @@
+"""The window keeps what decides: nothing at 1.1 times a threshold is missed, nothing below it fires, and memory is bounded."""
+
+from collections import defaultdict
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from abusewatch.detect import window as w
+from abusewatch.detect.load import load
+from abusewatch.detect.runner import Runner
+from abusewatch.detect.thinning import NONE
+from abusewatch.detect.views import records
+from abusewatch.detect.window import Window
+from abusewatch.inventory import of_prefixes
+from abusewatch.model import rows as r
+from tests.flows import T0, flows
+
+SECOND = 1_000_000
+RULE = """
+id = "much-sent"
+title = "Much sent"
+kind = "udp_flood"
+status = "stable"
+confidence = 0.5
+[match]
+on = "record"
+where = "outbound and protocol = udp"
+per = ["src", "dst"]
+window = "60s"
+step = "5s"
+quiet = "1h"
+[measure]
+sent = "sum(packets)"
+[[raise]]
+severity = "high"
+when = "sent >= 12000"
+because = "test"
+[evidence]
+operator = ["src", "dst", "protocol", "first_seen", "last_seen", "packets"]
+customer = ["src", "protocol", "first_seen", "last_seen", "packets"]
+"""
+
+
+@pytest.fixture(scope="module")
+def rule(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("rules")
+    (folder / "much-sent.toml").write_text(RULE)
+    found = load([folder])
+    assert not [str(fault) for fault in found.faults]
+    (only,) = found.rules
+    return only
+
+
+record = st.tuples(st.integers(0, 239), st.integers(1, 3), st.integers(1, 3), st.sampled_from([5, 40, 300, 2000, 6000]))
+
+
+def naive(rows):
+    """The greatest exact sum of each pair, over the windows that end with a pane in which the pair had a row."""
+    panes = defaultdict(lambda: defaultdict(int))
+    for at, src, dst, packets in rows:
+        panes[src, dst][at // 5] += packets
+    return {pair: max(sum(sum_ for n, sum_ in by.items() if end - 12 < n <= end) for end in by) for pair, by in panes.items()}
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows=st.lists(record, min_size=1, max_size=120))
+def test_it_agrees_with_the_exact_computation(rule, rows):
+    inventory = of_prefixes(["198.51.100.0/24"])
+    batch = flows(*(f"{at} {at} 198.51.100.{src}:5 203.0.113.{dst}:9 udp {packets} {packets} ." for at, src, dst, packets in rows))
+    labelled, _ = inventory.label(batch)
+    runner, fired = Runner(rule, 5 * SECOND), set()
+    for n in range(48):
+        end = (T0 + 5 * n + 5) * SECOND
+        mine = r.take(labelled, (labelled["end_us"] >= end - 5 * SECOND) & (labelled["end_us"] < end))
+        runner.add(records(mine), end, len(inventory.slots), NONE)
+        firings = runner.fire(end)
+        if firings:
+            held = runner.window_rows(firings, end)
+            pairs = {
+                int(g): (int(s) & 0xFF, int(d) & 0xFF)
+                for g, s, d in zip(held["group"].tolist(), held["own_lo"].tolist(), held["peer_lo"].tolist(), strict=True)
+            }
+            fired |= {pairs[f.group] for f in firings}
+    exact = naive(rows)
+    assert {pair for pair, most in exact.items() if most >= 1.1 * 12_000} <= fired <= {pair for pair, most in exact.items() if most >= 12_000}
+
+
+def block(n, *, groups=1, slot=0, seed=0):
+    rng = np.random.default_rng(seed)
+    return {
+        "at": np.arange(n), "slot": np.full(n, slot, np.int32), "weight": np.ones(n), "group": np.arange(n, dtype=np.uint64) % np.uint64(groups),
+        "chance": rng.integers(0, 2**64, n, np.uint64), "n+": np.ones(n), "start_us": np.arange(n),
+    }  # fmt: skip
+
+
+def source(n):
+    return {"frame": np.arange(n)}
+
+
+def window(**settings):
+    return Window(**({"length_us": 300 * SECOND, "pane_us": 5 * SECOND, "gates": ({"n": 20.0},), "evidence": ("frame",)} | settings))
+
+
+def test_fresh_and_merged_blocks_say_the_same():
+    held = window()
+    for n in range(20):
+        held.add((n + 1) * 5 * SECOND, block(30, seed=n), source(30), NONE, 1)
+    rows = held.evidence_of(np.zeros(1, np.int32), 100 * SECOND)
+    assert rows["weight"].sum() == 600
+    assert r.length(rows) == 600
+    assert sorted(rows["frame"].tolist()) == sorted(list(range(30)) * 20)
+    assert held.rows_of(np.zeros(1, np.int32), 100 * SECOND)["weight"].sum() == 600
+
+
+def test_what_has_left_the_window_is_gone():
+    held = window(length_us=60 * SECOND)
+    for n in range(100):
+        held.add((n + 1) * 5 * SECOND, block(30, seed=n), source(30), NONE, 1)
+    assert held.rows_of(np.zeros(1, np.int32), 500 * SECOND)["weight"].sum() == 360
+    held.add(5000 * SECOND, block(1), source(1), NONE, 1)
+    assert held.size == 1
+    assert held._totals["n"][0] == 1
+
+
+def test_candidates_are_asked_for_once_and_only_above_the_gate():
+    held = window()
+    held.add(5 * SECOND, block(19, slot=3), source(19), NONE, 4)
+    held.add(10 * SECOND, block(30, slot=1), source(30), NONE, 4)
+    assert held.unjudged
+    assert held.candidates(5 * SECOND).tolist() == []
+    assert held.candidates(10 * SECOND).tolist() == [1]
+    assert not held.unjudged
+    assert held.candidates(10 * SECOND).tolist() == []
+
+
+def test_slots_may_grow_between_calls():
+    held = window()
+    held.add(5 * SECOND, block(25, slot=0), source(25), NONE, 1)
+    held.add(10 * SECOND, block(25, slot=9000), source(25), NONE, 9001)
+    assert held.candidates(10 * SECOND).tolist() == [0, 9000]
+
+
+def test_quiet_groups_may_speak_against_a_raise():
+    """Rows that bring nothing towards a bound are kept in part: without them failed / hosts would be of failures alone."""
+    held = window()
+    for n in range(20):
+        rows = block(30, seed=n) | {"n+": np.zeros(30)}
+        held.add((n + 1) * 5 * SECOND, rows, source(30), NONE, 1)
+    rows = held.rows_of(np.zeros(1, np.int32), 100 * SECOND)
+    assert rows["weight"].sum() == 600
+    assert w.QUIET_ROWS <= r.length(rows) < 600
+
+
+def test_a_spray_stays_within_the_budget(monkeypatch):
+    monkeypatch.setattr(w, "ROW_BUDGET", 20_000)
+    monkeypatch.setattr(w, "QUIET_BUDGET", 1_000)
+    held, most = window(gates=({"n": 2.0},)), 0
+    for n in range(80):
+        held.add((n + 1) * 5 * SECOND, block(4000, groups=40, seed=n), source(4000), NONE, 1)
+        most = max(most, held.size)
+    assert most <= 24_000, most
+    assert held.shed_rows > 200_000
+    known = held.rows_of(np.zeros(1, np.int32), 400 * SECOND)["weight"].sum()
+    assert 0.9 < known / (60 * 4000) < 1.1
