@@ -64,7 +64,7 @@ def export_length(data: bytes, at: int) -> int:
         if version == NETFLOW5:
             return _netflow5(data, at, second)
         if version == NETFLOW9:
-            return _sets(data, at + 20, len(data), (0, 1)) - at
+            return _sets(data, at + 20, len(data), (0, 1)) - at if at + 20 <= len(data) else 0
         if version == IPFIX:
             return _ipfix(data, at, second)
     except error:  # the header itself is cut

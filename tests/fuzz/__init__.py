@@ -1,0 +1,1 @@
+"""Coverage-guided fuzzing of every decoder (extra `fuzz`): `python -m tests.fuzz --seconds 60`."""

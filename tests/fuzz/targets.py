@@ -1,0 +1,158 @@
+"""What is fuzzed: one function for each decoder, and the inputs to begin with, made by our own encoders and by hand.
+
+A target may raise WireError; anything else that escapes is a crash.
+"""
+
+import bz2
+import struct
+from collections import Counter
+from contextlib import suppress
+
+import numpy as np
+
+from abusewatch.sources import table
+from abusewatch.wire import nfdump, packet, payload, pcap, pcapng
+from abusewatch.wire.datagrams import FlowDecoder, split
+from abusewatch.wire.errors import REJECTIONS, WireError
+from abusewatch.wire.linktypes import LINK_TYPES
+from abusewatch.wire.lz import lz4, lzo
+from tests.wire import exports_by_hand as wire
+from tests.wire import frames_by_hand as hand
+from tests.wire import nfdump_by_hand as files
+from tests.wire.test_fuzz_flow import seeds
+from tests.wire.test_tunnels import TUNNELS
+
+AT = wire.NOW * 1_000_000
+LINKS = sorted(LINK_TYPES)
+LIMIT = 1 << 20
+
+
+def datagrams(data):
+    """Part an input into datagrams, each behind two octets: its exporter, and its length by eights."""
+    found = []
+    while len(data) > 2 and len(found) < 64:
+        size = data[1] * 8
+        found.append((data[0] % 3, data[2 : 2 + size]))
+        data = data[2 + size :]
+    return found
+
+
+def joined(parts):
+    return b"".join(bytes((0, -(-len(part) // 8))) + part + bytes(-len(part) % 8) for part in parts)
+
+
+def ring(data):
+    """Several datagrams of several exporters at once, into one decoder: each is decoded or refused, and rows hold together."""
+    parts = datagrams(data)
+    if not parts:
+        return
+    decoder = FlowDecoder()
+    for half in (parts[: len(parts) // 2], parts[len(parts) // 2 :]):
+        if half:
+            octets, lengths = wire.ring([part for _, part in half], slot=64)
+            decoded = decoder.decode(octets, lengths, np.array([exporter for exporter, _ in half], np.uint32), AT)
+            assert decoded.datagrams + sum(n for r, n in decoded.counts.items() if r in REJECTIONS) == len(half)
+            assert all((batch.start_us <= batch.end_us).all() for batch in decoded.batches)
+    kept = decoder.save(str, AT)
+    assert FlowDecoder().load(kept, int, AT) == sum(len(d.templates) for d in decoder._store.live())
+
+
+def records(data):
+    """The same, one by one, for people."""
+    decoder = FlowDecoder()
+    for exporter, part in datagrams(data):
+        with suppress(WireError):
+            list(decoder.records(part, exporter, AT))
+
+
+def sflow(data):
+    """One datagram behind an sFlow head, alone and so often that it is walked in lock step: both ways find the same."""
+    datagram = b"\0\0\0\5\0\0\0\1" + data
+    alone = wire.feed(FlowDecoder(), [datagram])
+    many = wire.feed(FlowDecoder(), [datagram[:16] + struct.pack(">I", n) + datagram[20:] for n in range(50)])
+    assert many.records == 50 * alone.records
+    assert sum(map(len, many.batches)) == 50 * sum(map(len, alone.batches))
+
+
+def packets(data):
+    """One packet of a link type that the first octet chooses."""
+    if data:
+        buffer = np.frombuffer(data, np.uint8)
+        packet.parse(buffer, np.array([1]), np.array([len(data) - 1]), LINKS[data[0] % len(LINKS)])
+
+
+def walked(walk):
+    def target(data):
+        with suppress(WireError):
+            for frames in walk([data[i : i + 50] for i in range(0, len(data), 50)]):
+                assert (frames.offset + frames.captured <= len(frames.buffer)).all()
+                for kind in set(frames.linktype.tolist()) & set(LINKS):
+                    rows = np.flatnonzero(frames.linktype == kind)
+                    packet.parse(frames.buffer, frames.offset[rows], frames.captured[rows], kind, frames.original[rows])
+
+    return target
+
+
+def nfcapd(data):
+    with suppress(WireError):
+        list(nfdump.flows([data[i : i + 99] for i in range(0, len(data), 99)], Counter(), lambda _: 1))
+
+
+def expanded(expand):
+    def target(data):
+        with suppress(WireError):
+            assert len(expand(data, LIMIT)) <= LIMIT
+
+    return target
+
+
+def bare(data):
+    """Files of datagrams: where each ends."""
+    at = 0
+    while at < len(data) and (length := payload.export_length(data, at)):
+        assert 0 < length <= len(data) - at
+        at += length
+    assert b"".join(split(data)) == data
+
+
+def remembered(data):
+    with suppress(WireError):
+        FlowDecoder().load(data, {"192.0.2.1": 1}.get, AT)
+
+
+def csv(data):
+    """A flow table, header and all."""
+    places = table.header_of(data)
+    if places is not None:
+        list(table.CsvTable("fuzz", places, Counter(), []).batches([data]))
+
+
+def told():
+    decoder = FlowDecoder()
+    for datagram in seeds():
+        with suppress(WireError):
+            list(decoder.records(datagram, 1, AT))
+    return decoder.save(lambda _: "192.0.2.1", AT)
+
+
+FLOWS = [joined([one]) for one in seeds()] + [joined(seeds()[1:3]), joined(seeds()[3:8]), joined(seeds())]
+BLOCK = files.exporter("203.0.113.1") + files.sampler() + files.flow(wire.A, wire.B, flags=2) + files.flow("2001:db8::1", "2001:db8::2")
+FRAMES = [hand.ethernet(hand.ipv4(hand.tcp())), hand.ethernet(hand.ipv6(hand.udp(), 17), 0x86DD), hand.ethernet(hand.ipv4(hand.udp(), 17), tags=((0x88A8, 1), (0x8100, 2)))]
+
+TARGETS = {
+    "ring": (ring, FLOWS),
+    "records": (records, FLOWS),
+    "sflow": (sflow, [one[8:] for one in seeds()[-2:-1]] + [wire.sflow(wire.sample((1001, bytes(16)), wire.raw(f)), wire.sample(kind=2))[8:] for f in FRAMES]),
+    "packets": (packets, [bytes([LINKS.index(1)]) + f for f in FRAMES] + [bytes([LINKS.index(101)]) + outer for outer, _, _ in TUNNELS.values()]),
+    "pcap": (walked(pcap.frames), [hand.pcap(FRAMES), hand.pcap(FRAMES, order=">"), hand.pcap(FRAMES, magic=0xA1B23C4D)]),
+    "pcapng": (walked(pcapng.frames), [hand.section(o) + hand.interface(order=o) + hand.enhanced(FRAMES[0], 10**15, order=o) + hand.simple(FRAMES[1], o) for o in "<>"]),
+    "nfcapd": (nfcapd, [files.file(BLOCK, BLOCK), files.file(bz2.compress(BLOCK), compression=2)]),
+    "lz4": (expanded(lz4), [b"\x50hello", b"\x4fabcd\x04\x00\xff\x01\x10!"]),
+    "lzo": (expanded(lzo), [b"\x16hello\x11\0\0", b"\x16abcde\x29\x10\0\x11\0\0"]),
+    "bare": (bare, [seeds()[0], seeds()[1] + seeds()[2], seeds()[4] + seeds()[7], seeds()[8]]),
+    "remembered": (remembered, [told()]),
+    "csv": (csv, [
+        b"start,end,src,dst,sport,dport,proto,pkts,bytes,flags\n1,2.5,192.0.2.1,198.51.100.7,1,22,6,3,180,.AP.SF\n",
+        b"ts,te,sa,da,sp,dp,pr,flg,ipkt,ibyt\n2026-11-01 10:00:00,2026-11-01 10:00:01,2001:db8::1,2001:db8::2,1,3.3,ICMP6,........,1,60\n",
+    ]),
+}  # fmt: skip
