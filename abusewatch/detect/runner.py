@@ -11,6 +11,7 @@ from abusewatch.detect import keys, measures
 from abusewatch.detect.compile import Condition, compile_groups, compile_rows, compile_values
 from abusewatch.detect.expression import names
 from abusewatch.detect.gate import implied
+from abusewatch.detect.hot import Held, Hot
 from abusewatch.detect.measures import F64, Groups, Mask
 from abusewatch.detect.rule import Key, Measure, Raise, Rule
 from abusewatch.detect.thresholds import alternatives
@@ -19,7 +20,7 @@ from abusewatch.detect.window import Window
 from abusewatch.model import kinds
 from abusewatch.model import rows as r
 from abusewatch.model.rows import Array, Columns
-from abusewatch.windows.order import mix, order_of, starts_of
+from abusewatch.windows.order import U64, Index, mix, order_of, starts_of
 
 SECOND = 1_000_000
 
@@ -80,6 +81,8 @@ class Runner:
         # The two directions of one flow come as two records, maybe in two panes: judge what was sent only when what came back can be known.
         self._wait_us = 0 if conversation or not _reads_answers(rule) else match.grace_secs * SECOND
         self.window = Window(match.window_secs * SECOND, pane_us, gates, self._evidence, wait_us=self._wait_us)
+        short = match.window_secs * SECOND <= 2 * pane_us
+        self._hot = Hot(gates, self._wait_us, self._gate_values, self._groups) if self._wait_us and gates and short else None
         self._sampled = rule.sampled.use == "lower_bound"
         self._reads = names(match.where)
         self._next_us = 0
@@ -88,25 +91,39 @@ class Runner:
     @property
     def waits(self) -> bool:
         """Whether a judgement is due soon even when nothing more comes."""
-        return self.window.unjudged and self._step_us <= PROMPT_US
+        held = self._hot is not None and self._hot.held is not None
+        return (held or self.window.unjudged) and self._step_us <= PROMPT_US
 
     def add(self, view: View, end_us: int, slots: int, fired: Array) -> Columns:
         """Take the rows of a pane that the rule matches; those of groups in `fired` (sorted) are given back, with their evidence."""
         at = self._matching(view)
-        if not len(at):
+        if self._hot is None:
+            return self._keep(*self._hopeful(view, at, slots), view, end_us, slots, fired) if len(at) else {}
+        before = self._hot.turn(Held(view, at, end_us) if len(at) else None, slots)
+        if before is None or not len(before.at):
+            return {}
+        return self._keep(before.at, self._gate_values(before.view, before.at), before.view, before.end_us, slots, fired)
+
+    def _gate_values(self, view: View, at: Index) -> Mapping[str, F64]:
+        picked = _Picked(view, at)
+        return {m.name: m.gate_value(picked, sampled=self._sampled) for m in self._gated}
+
+    def _hopeful(self, view: View, at: Index, slots: int) -> tuple[Index, Mapping[str, F64]]:
+        """The rows of slots that bring their share of a bound, and the values of the gate measures."""
+        values = self._gate_values(view, at)
+        weight = view["weight"][at]
+        enough = self.window.enough(view["slot"][at], {name: value * weight for name, value in values.items()}, slots)
+        if enough is None or enough.all():
+            return at, values
+        return at[enough], {name: value[enough] for name, value in values.items()}
+
+    def _keep(self, at: Index, values: Mapping[str, F64], view: View, end_us: int, slots: int, fired: Array) -> Columns:
+        if not len(at):  # nobody brings enough
             return {}
         picked = _Picked(view, at)
-        values = {m.name: m.gate_value(picked, sampled=self._sampled) for m in self._gated}
-        weighed = {name: value * picked["weight"] for name, value in values.items()}
-        enough = self.window.enough(picked["slot"], weighed, slots, self._answers(picked))
-        if enough is not None and not enough.all():
-            at, values = at[enough], {name: value[enough] for name, value in values.items()}
-            if not len(at):
-                return {}
-            picked = _Picked(view, at)
         rows: Columns = {"at": at, "slot": picked["slot"], "weight": picked["weight"]}
-        rows["group"] = view.once(f"group {self._key(self.rule.match.per)}", lambda v: keys.hashes(self.rule.match.per, v, ours=True))[at]
-        rows["chance"] = view.once("chance", _chance)[at]
+        rows["group"] = self._groups(view, at)
+        rows["chance"] = picked.shared("chance", _chance)
         rows |= {f"{name}+": value for name, value in values.items()}
         rows |= {"sampling_rate": picked["sampling_rate"], "packets": picked["packets"], "start_us": picked["start_us"], "end_us": picked["end_us"]}
         rows["level"] = picked["level"]
@@ -119,12 +136,9 @@ class Runner:
         self.window.add(end_us, rows, source, fired, slots)
         return held
 
-    def _answers(self, picked: View) -> Array | None:
-        return picked["packets"] * ~picked.stored("outbound") if self._wait_us else None
-
-    @staticmethod
-    def _key(per: tuple[Key, ...]) -> str:
-        return ", ".join(key.text for key in per)
+    def _groups(self, view: View, at: Index) -> U64:
+        per = self.rule.match.per
+        return _Picked(view, at).shared(f"group {', '.join(key.text for key in per)}", lambda v: keys.hashes(per, v, ours=True))
 
     def _held(self, rows: Columns, source: "_Source", fired: Array) -> Columns:
         mine = np.isin(rows["group"], fired) if len(fired) else np.zeros(0, np.bool_)
@@ -243,6 +257,12 @@ class _Picked(View):
             self._made[name] = self._view[name][self._at]
         return self._made[name]
 
+    def shared(self, name: str, make: Callable[[View], Array]) -> Array:
+        """A column that other rules compute too: of the whole view and once when most rows are picked, else of these rows only."""
+        if len(self._at) * 2 >= self._view.rows:
+            return self._view.once(name, make)[self._at]
+        return make(self)
+
     @property
     def rows(self) -> int:
         return len(self._at)
@@ -279,15 +299,18 @@ class _CompiledMeasure:
 
     def _number(self, picked: View, *, sampled: bool) -> F64:
         assert self._value is not None  # noqa: S101  only measures of a quantity come here
-        value = np.asarray(self._value(picked), np.float64) * np.ones(picked.rows)
-        if self._measure.function in LINEAR:
+        value: F64 = np.broadcast_to(np.asarray(self._value(picked), np.float64), (picked.rows,))
+        inside = self._inside(picked) if self._measure.function in LINEAR else None
+        if inside is not None:
             # In steps of 1/1024, so that sums are exact and do not depend on the order of rows.
-            value = np.floor(value * self._inside(picked) * 1024) / 1024
+            value = np.floor(value * inside * 1024) / 1024
         return value * np.maximum(picked["sampling_rate"], 1) if sampled else value
 
-    def _inside(self, picked: View) -> F64:
-        """A record longer than the window brings only the part that fits: a 22-hour flow exported at once is no burst."""
+    def _inside(self, picked: View) -> F64 | None:
+        """A record longer than the window brings only the part that fits: a 22-hour flow exported at once is no burst. None: all fit."""
         duration = picked["duration"]
+        if not len(duration) or duration.max() <= self._window_secs:
+            return None
         return np.where(duration > self._window_secs, self._window_secs / np.maximum(duration, 1e-9), 1.0)
 
     def gate_value(self, picked: View, *, sampled: bool) -> F64:

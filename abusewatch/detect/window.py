@@ -20,7 +20,6 @@ from abusewatch.model.rows import Array, Columns
 from abusewatch.windows.order import mix, order_of, ranges, starts_of
 
 LOSSY = 0.05  # part of a bound that a gate may cost; there are two, so what is 1.1 times the threshold always fires (measured: docs/engine.md)
-BACK_PACKETS = 16  # answers of fewer packets in a pane change no ratio of a rule that needs hundreds
 GROUP_ROWS = 4096  # rows of one group that a pane may bring
 MERGED_ROWS = 512  # rows of one group in a merged block; thresholds of counts lie far below
 ROW_BUDGET = 1 << 19  # rows of a rule; at about 150 bytes each this is the memory a rule may take
@@ -73,21 +72,15 @@ class Window:
         """Whether rows have come since `candidates` was last asked."""
         return bool(self._touched)
 
-    def enough(self, slot: Array, values: Mapping[str, Array], slots: int, answers: Array | None = None) -> NDArray[np.bool_] | None:
-        """Which rows of a pane belong to slots that bring their share of a bound; None: all. `values` (n,) are those of the gate measures.
-
-        `answers` (n,) are packets that came back: they count for the panes around as well, so slots that got some are kept.
-        """
+    def enough(self, slot: Array, values: Mapping[str, Array], slots: int) -> NDArray[np.bool_] | None:
+        """Which rows of a pane belong to slots that bring their share of a bound; None: all. `values` (n,) are those of the gate measures."""
         if not self.gates:
             return None
         share = LOSSY * min(1.0, self.pane_us / self.length_us)
         if all(bound * share <= 1 for gate in self.gates for bound in gate.values()):
             return None
         sums: dict[str, Array] = {name: np.bincount(slot, weights=value, minlength=slots) for name, value in values.items()}
-        good = reached(self.gates, sums, share)
-        if answers is not None:
-            good |= np.bincount(slot, weights=answers, minlength=slots) >= BACK_PACKETS
-        return good[slot]
+        return reached(self.gates, sums, share)[slot]
 
     def add(self, end_us: int, rows: Columns, source: Mapping[str, Array], fired: Array, slots: int) -> None:
         """Take the rows of a pane: `slot`, `group`, `chance`, `weight`, `at` (where in `source`), and the columns of the measures."""

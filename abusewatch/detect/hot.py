@@ -1,0 +1,89 @@
+"""Who sends enough that what came back must be known: a rule on both directions keeps the rows of these groups, and nothing of the others.
+
+A window of two panes reaches a bound only if one of them brings half of it; its neighbour may then bring the rest, and the answers come up to the grace
+later. So a pane is held until the next one has closed, and of both the rows are kept of groups that were hot in either, or within the grace before. Slots
+are looked at first, since their totals are cheap; groups only of slots that are hot.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from abusewatch.detect.thresholds import reached
+from abusewatch.detect.views import View
+from abusewatch.model.rows import Array
+from abusewatch.windows.order import U64, Index, order_of, starts_of
+
+SHARE = 0.25  # of a bound, in one pane; half would do for whole panes, but under load a pane closes in parts
+
+Values = Callable[[View, Index], Mapping[str, Array]]
+Hashes = Callable[[View, Index], U64]
+
+
+@dataclass(slots=True)
+class Held:
+    """The rows of a pane that a rule matched, until it is known whose are wanted."""
+
+    view: View
+    at: Index
+    end_us: int
+
+
+@dataclass(slots=True)
+class Hot:
+    """Until when slots and groups are hot, in event time. `values` and `hashes` give the gate measures and the group of some rows of a view."""
+
+    gates: Sequence[Mapping[str, float]]
+    wait_us: int
+    values: Values
+    hashes: Hashes
+    held: Held | None = None
+    _slots_us: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    _groups: U64 = field(default_factory=lambda: np.zeros(0, np.uint64))
+    _groups_us: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    def turn(self, now: Held | None, slots: int) -> Held | None:
+        """Take a pane; give the one before, narrowed to what is wanted of it."""
+        if now is not None:
+            self._warm(now, slots)
+        before, self.held = self.held, now
+        if before is None:
+            return None
+        at = self._of_hot_slots(before)
+        group = self.hashes(before.view, at)
+        where = np.minimum(np.searchsorted(self._groups, group), max(len(self._groups) - 1, 0))
+        wanted = np.zeros(len(at), np.bool_)
+        if len(self._groups):
+            wanted = (self._groups[where] == group) & (self._groups_us[where] >= before.end_us)
+        return Held(before.view, at[wanted], before.end_us)
+
+    def _of_hot_slots(self, held: Held) -> Index:
+        return held.at[self._slots_us[held.view["slot"][held.at]] >= held.end_us]
+
+    def _warm(self, now: Held, slots: int) -> None:
+        if len(self._slots_us) < slots:
+            grown = np.full(max(slots, 2 * len(self._slots_us)), -(1 << 62), np.int64)
+            grown[: len(self._slots_us)] = self._slots_us
+            self._slots_us = grown
+        slot, until_us = now.view["slot"][now.at], now.end_us + self.wait_us
+        values = self.values(now.view, now.at)
+        sums: dict[str, Array] = {name: np.bincount(slot, weights=value, minlength=slots) for name, value in values.items()}
+        self._slots_us[np.flatnonzero(reached(self.gates, sums, SHARE))] = until_us
+        self._warm_groups(now, until_us)
+
+    def _warm_groups(self, now: Held, until_us: int) -> None:
+        at = self._of_hot_slots(now)
+        stay = self._groups_us >= now.end_us - self.wait_us
+        known, known_us = self._groups[stay], self._groups_us[stay]
+        if len(at):
+            group = self.hashes(now.view, at)
+            order = order_of(group)
+            starts = starts_of(group[order])
+            sums = {name: np.add.reduceat(value[order], starts) for name, value in self.values(now.view, at).items()}
+            hot = group[order][starts][reached(self.gates, sums, SHARE)]
+            old = ~np.isin(known, hot)
+            known, known_us = np.concatenate((known[old], hot)), np.concatenate((known_us[old], np.full(len(hot), until_us)))
+        by_hash = np.argsort(known, kind="stable")
+        self._groups, self._groups_us = known[by_hash], known_us[by_hash]
