@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 
 from abusewatch.windows.order import mix
 
+BUCKET_BITS = 18
+BUCKET_SHIFT = np.uint64(64 - BUCKET_BITS)
+NOBODY = np.zeros(1, np.uint64)  # stands behind the last key, so that an empty bucket has something to differ from
+
 
 @dataclass(slots=True)
 class Slots:
@@ -20,6 +24,8 @@ class Slots:
     refused: int = 0
     _keys: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
     _numbers: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
+    _by_number: NDArray[np.uint64] = field(default_factory=NOBODY.copy)
+    _bucket: NDArray[np.int32] = field(default_factory=lambda: np.zeros(1 << BUCKET_BITS, np.int32))
 
     def __len__(self) -> int:
         """Count the slots given out."""
@@ -41,11 +47,16 @@ class Slots:
         return np.where(known, number, np.int32(-1))
 
     def _look_up(self, key: NDArray[np.uint64]) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-        if not len(self._keys):
-            return np.zeros(len(key), np.int32), np.zeros(len(key), np.bool_)
-        at = np.searchsorted(self._keys, key)
+        """Number of each key, and whether it is known. A table of buckets answers nearly all; where two keys share one, the search does."""
+        number = self._bucket[key >> BUCKET_SHIFT]
+        known = self._by_number[number] == key
+        if known.all() or not len(self._keys):
+            return number, known
+        missed = np.flatnonzero(~known)
+        at = np.searchsorted(self._keys, key[missed])
         at[at == len(self._keys)] = 0
-        return self._numbers[at], self._keys[at] == key
+        number[missed], known[missed] = self._numbers[at], self._keys[at] == key[missed]
+        return number, known
 
     def _add(self, key: NDArray[np.uint64], capacity: int) -> None:
         new = np.sort(key)
@@ -53,4 +64,6 @@ class Slots:
         keys = np.concatenate((self._keys, new))
         numbers = np.concatenate((self._numbers, np.arange(len(self._keys), len(keys), dtype=np.int32)))
         order = np.argsort(keys, kind="stable")
+        self._bucket[new >> BUCKET_SHIFT] = numbers[len(self._keys) :]
+        self._by_number = np.concatenate((self._by_number[: len(self._keys)], new, NOBODY))
         self._keys, self._numbers = keys[order], numbers[order]

@@ -82,11 +82,14 @@ def reduced(rows: Columns) -> Columns:
     entry["frame_last"] = _greatest(rows["frame"], order, whole)
     entry["frame"] = np.minimum.reduceat(rows["frame"][order], whole) if entry["frame_last"].any() else entry["frame_last"]
     entry["icmp"] = _greatest(_asker(rows), order, whole)
-    return r.take(entry, np.argsort(entry["key"], kind="stable"))
+    return entry
 
 
 def _by_conversation(rows: Columns) -> tuple[Index, U64, NDArray[np.bool_]]:
-    """Order of the rows by key and direction, with both in that order (see `order.order_of`, which cannot keep a second key)."""
+    """Order of the rows by key and direction, with both in that order (see `order.order_of`, which cannot keep a second key).
+
+    Where no two keys share the upper bits, which is checked, order by these is order by the whole key.
+    """
     key, out = rows["key"], rows["outbound"]
     n = len(key)
     bits = max(1, (n - 1).bit_length()) if n else 1
