@@ -74,6 +74,10 @@ class FlowDecoder:
         self._settle()
         return iter(reference.records(self._store, datagram, exporter, received_us))
 
+    def forget(self, exporter: int) -> None:
+        """Forget what an exporter has told, because its session is over (RFC 7011 8.1) and its number will be another's."""
+        self._store.forget(exporter)
+
     def save(self, name: Callable[[int], str], at_us: int) -> bytes:
         """Pack what was told (templates, sampling rates) to be kept over a restart; `name` gives an exporter's address by its number."""
         return remembered.save(self._store, name, at_us)

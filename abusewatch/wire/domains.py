@@ -107,6 +107,12 @@ class DomainStore:
         domains[key] = made
         return made
 
+    def forget(self, exporter: int) -> None:
+        """Forget all domains of an exporter, whose session is over (RFC 7011 8.1: so are its templates)."""
+        for domain in self._exporters.pop(exporter, OrderedDict()).values():
+            self._evict(domain)
+        self._templates_of.pop(exporter, None)
+
     def _evict(self, domain: Domain) -> None:
         self._count(domain.key[0], -len(domain.templates))
         self._pending_octets -= domain.pending_octets

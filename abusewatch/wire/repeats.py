@@ -50,7 +50,8 @@ def _digests(octets: U8, length: I64, slot: I64) -> U64:
     """Multiply and add eight octets at a time, after mixing; a false match would need two datagrams of one domain and number that differ in their middle."""
     count, width = octets.shape
     head = np.zeros((count, HEAD + TAIL), np.uint8)
-    head[:, : min(HEAD, width)] = octets[:, :HEAD]
+    # Behind a datagram lies what an older one left in its slot.
+    head[:, : min(HEAD, width)] = np.where(np.arange(min(HEAD, width)) < length[:, np.newaxis], octets[:, :HEAD], 0)
     tail = np.clip(np.minimum(length, width)[:, np.newaxis] - TAIL + np.arange(TAIL), 0, width - 1)
     head[:, HEAD:] = np.take_along_axis(octets, tail, axis=1)
     words = head.view(np.uint64)
