@@ -59,8 +59,8 @@ class Engine:
 
     @property
     def waits(self) -> bool:
-        """Whether time alone may bring a finding: rows are held that have not been judged."""
-        return any(runner.waits for runner in self._runners)
+        """Whether time alone may bring a finding: rows are held that have not been judged, or an episode has grown and is to be told."""
+        return bool(self._grown) or any(runner.waits for runner in self._runners)
 
     def close(self, pane: Pane, conversations: Columns, slots: int) -> list[Detection]:
         """Run every rule over a pane. `slots` is one more than the greatest slot number given out.

@@ -11,7 +11,7 @@ import numpy as np
 from abusewatch.detect.measures import lower_bound, upper_bound
 from abusewatch.detect.rule import Rule
 from abusewatch.detect.runner import SECOND, Firing
-from abusewatch.detect.tally import Tally
+from abusewatch.detect.tally import Tally, whole
 from abusewatch.model import rows as r
 from abusewatch.model.customer import Customer
 from abusewatch.model.finding import Detection, Estimate, Finding, iso
@@ -198,8 +198,8 @@ def _detection(episode: Episode, offender: str, customer: Customer | None, cover
         direction="spoofed" if foreign else "internal" if tally.internal > tally.flows / 2 else "outbound",
         protocol=PROTOCOLS.get(protocol, str(protocol)), target_ports=_most(tally.target_ports, protocol),
         targets=tally.distinct_targets, targets_sample=tuple(t.address for t in targets[:SAMPLE]),
-        first_seen=iso(tally.first_us), last_seen=iso(tally.last_us), flows=round(tally.flows), packets=round(tally.packets),
-        bytes=round(tally.bytes), sampling_rate=tally.sampling_rate, estimate=_estimate(tally), severity=reason.severity,
+        first_seen=iso(tally.first_us), last_seen=iso(tally.last_us), flows=whole(tally.flows), packets=whole(tally.packets),
+        bytes=whole(tally.bytes), sampling_rate=tally.sampling_rate, estimate=_estimate(tally), severity=reason.severity,
         confidence=rule.confidence, basis=_basis(tally, protocol, foreign=foreign), measures=_rounded(values),
         threshold=reason.text, frames=(tally.frame_first, tally.frame_last) if tally.frame_last else (), coverage=coverage,
         **({} if rule.status == "stable" else {"status": rule.status}),
@@ -221,12 +221,12 @@ def _most(counter: "Counter[int]", protocol: int) -> tuple[int, ...]:  # type: i
 
 
 def _estimate(tally: Tally) -> Estimate:
-    seen = round(tally.packets)
+    seen = whole(tally.packets)
     if tally.sampling_rate <= 1:
         return Estimate(seen, seen, seen)
     k = np.array([tally.packets])
     rate = tally.scaled_packets / max(tally.packets, 1)
-    return Estimate(round(tally.scaled_packets), int(lower_bound(k)[0] * rate), math.ceil(upper_bound(k)[0] * rate))
+    return Estimate(whole(tally.scaled_packets), whole(math.floor(lower_bound(k)[0] * rate)), whole(math.ceil(upper_bound(k)[0] * rate)))
 
 
 def _basis(tally: Tally, protocol: int, *, foreign: bool) -> str:

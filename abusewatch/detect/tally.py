@@ -17,6 +17,8 @@ MOST_PORTS = 20
 MOST_PORT_COUNTS = 1024
 MOST_HASHES = 1 << 16
 
+MOST = (1 << 63) - 1  # what stores and schemas hold; an exporter may claim more
+
 OUTCOMES = ("unanswered", "refused", "answered")
 
 
@@ -160,7 +162,12 @@ class Tally:
 def _as_target(at: tuple[int, int], t: _Target) -> Target:
     rows = tuple(evidence_row(*row) for row in t.rows)
     ports = tuple(sorted(t.ports))[:MOST_PORTS]
-    return Target(address.text(*at), round(t.flows), round(t.packets), round(t.bytes), t.first_us, t.last_us, ports, rows)
+    return Target(address.text(*at), whole(t.flows), whole(t.packets), whole(t.bytes), t.first_us, t.last_us, ports, rows)
+
+
+def whole(value: float) -> int:
+    """A count as it is told: whole, and within what stores and schemas hold."""
+    return min(round(value), MOST)
 
 
 def evidence_row(rows: Columns, at: int) -> EvidenceRow:
@@ -170,8 +177,8 @@ def evidence_row(rows: Columns, at: int) -> EvidenceRow:
         start_us=int(rows["start_us"][at]), end_us=int(rows["end_us"][at]),
         src=address.text(int(rows["own_hi"][at]), int(rows["own_lo"][at])), src_port=int(rows["own_port"][at]),
         dst=address.text(int(rows["peer_hi"][at]), int(rows["peer_lo"][at])), dst_port=int(rows["peer_port"][at]),
-        protocol=int(rows["protocol"][at]), packets=int(rows["packets"][at]), bytes=int(rows["bytes"][at]), flags=int(rows["flags"][at]),
-        reply_packets=int(rows["reply_packets"][at]) if conversation else 0,
+        protocol=int(rows["protocol"][at]), packets=whole(rows["packets"][at]), bytes=whole(rows["bytes"][at]), flags=int(rows["flags"][at]),
+        reply_packets=whole(rows["reply_packets"][at]) if conversation else 0,
         outcome=OUTCOMES[int(rows["outcome"][at])] if conversation else "unknown", frame=int(rows["frame"][at]),
     )  # fmt: skip
 
