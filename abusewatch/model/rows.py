@@ -29,8 +29,11 @@ def length(rows: Mapping[str, Array]) -> int:
 
 
 def take(rows: Mapping[str, Array], which: NDArray[np.intp] | NDArray[np.bool_] | slice) -> Columns:
-    """Select rows by index, mask or slice."""
-    return {name: column[which] for name, column in rows.items()}
+    """Select rows by index, mask or slice. A mask is turned into indices once, not once a column."""
+    if isinstance(which, slice):
+        return {name: column[which] for name, column in rows.items()}
+    at = np.flatnonzero(which) if which.dtype == np.bool_ else which
+    return {name: column.take(at) for name, column in rows.items()}
 
 
 def join(parts: Sequence[Mapping[str, Array]]) -> Columns:

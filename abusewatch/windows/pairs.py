@@ -62,7 +62,7 @@ def reduced(rows: Columns) -> Columns:
     side = np.flatnonzero(np.concatenate(([True], (key[1:] != key[:-1]) | (out[1:] != out[:-1]))))
     first = starts_of(key[side])  # of the sides, the first of each conversation
     number = np.repeat(np.arange(len(first)), np.diff(np.append(first, len(side))))
-    sent = out[side]
+    sides = (np.flatnonzero(out[side]), np.flatnonzero(~out[side]))
     one = order[side[first]]
     own_port, peer_port = _ports(rows)
     entry: Columns = {"key": key[side[first]], "own_port": own_port[one], "peer_port": peer_port[one]}
@@ -73,8 +73,9 @@ def reduced(rows: Columns) -> Columns:
     ):  # fmt: skip
         values = reduce.reduceat(column[order], side)
         suffix = "_us" if name == "first" else ""
-        entry[f"{name}_out{suffix}"] = _placed(values, number, sent, len(first), idle)
-        entry[f"{name}_in{suffix}"] = _placed(values, number, ~sent, len(first), idle)
+        for where, here in zip(("out", "in"), sides, strict=True):
+            entry[f"{name}_{where}{suffix}"] = np.full(len(first), idle, values.dtype)
+            entry[f"{name}_{where}{suffix}"][number.take(here)] = values.take(here)
     whole = side[first]
     entry["last_us"] = np.maximum.reduceat(rows["end_us"][order], whole)
     for name in ("sampling_rate", "input_if", "exporter", "internal", "level"):
@@ -102,12 +103,6 @@ def _by_conversation(rows: Columns) -> tuple[Index, U64, NDArray[np.bool_]]:
         order = np.lexsort((out, key))
         ordered = key[order]
     return order, ordered, out[order]
-
-
-def _placed(values: Array, number: Index, here: NDArray[np.bool_], count: int, idle: int) -> Array:
-    side = np.full(count, idle, values.dtype)
-    side[number[here]] = values[here]
-    return side
 
 
 def _greatest(column: Array, order: Index, whole: Index) -> Array:
