@@ -14,6 +14,7 @@ from abusewatch.contacts import ContactsError, OperatorTable
 from abusewatch.detect.load import load as load_rules
 from abusewatch.detect.rule import Rule
 from abusewatch.inventory import Inventory, InventoryError
+from abusewatch.outbox.dkim import DkimError, DkimKey, load_key
 
 _T = TypeVar("_T")
 
@@ -52,6 +53,7 @@ def assemble(path: Path) -> Setup:
     rules, warnings = rule_set(config.rules.local, config.rules.disable, faults)
     own = _part(lambda: _inventory(config), faults)
     table = _part(lambda: contacts.load(config.contacts.table) if config.contacts.table else OperatorTable(), faults)
+    faults.extend(_unfit_keys(config))
     if faults or own is None or table is None:
         raise SetupError(faults)
     return Setup(config, rules, own, table, warnings)
@@ -81,6 +83,21 @@ def _inventory(config: Config) -> Inventory:
     known = inventory.load(config.network.inventory)
     own = tuple(ipaddress.ip_network(prefix) for prefix in config.network.prefixes)
     return Inventory(known.customers, own=own, ports=known.ports)
+
+
+def dkim_keys(config: Config) -> tuple[DkimKey, ...]:
+    """Read the keys that sign our mail; DkimError or OSError."""
+    return tuple(load_key(path.stem, path.read_bytes()) for path in config.mail.dkim_keys)
+
+
+def _unfit_keys(config: Config) -> list[str]:
+    try:
+        dkim_keys(config)
+    except DkimError as error:
+        return [f"mail.dkim_keys: {error}"]
+    except OSError as error:
+        return [f"mail.dkim_keys: {error.filename} cannot be read: {error.strerror}"]
+    return []
 
 
 def _part(read: Callable[[], _T], faults: list[str]) -> _T | None:

@@ -177,6 +177,16 @@ class Mail(Section):
         description="Maildir that mails are written to when there is no smart host. Default: `maildir` in the store.",
     )
 
+    dkim_keys: tuple[ExistingPath, ...] = Field(
+        default=(),
+        description="Private keys (PEM, RSA or Ed25519) that sign our mail; the file's name without its ending is the selector.",
+    )
+    bounces: Place | None = Field(
+        default=None,
+        description="Maildir into which your mail server puts mail to bounce+ANYTHING@ your domain. With it each mail gets "
+        "an envelope sender of its own, and one that comes back is parked.",
+    )
+
     @field_validator("username")
     @classmethod
     def _needs_host(cls, username: str | None, info: ValidationInfo) -> str | None:

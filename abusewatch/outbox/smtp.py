@@ -5,6 +5,7 @@ Never to remote MXs: MTA-STS, DANE and their retries are a mail server's work (s
 
 import asyncio
 import ssl
+import time
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,9 @@ import aiosmtplib
 
 from abusewatch.model.mailbox import AddressError, addr_spec
 from abusewatch.model.message import Message
+from abusewatch.outbox.bounces import Verp
 from abusewatch.outbox.delivery import DEADLINE_SECS
+from abusewatch.outbox.dkim import DkimKey, sign
 from abusewatch.outbox.states import Outcome
 
 TEXT_CHARACTERS = 200
@@ -45,12 +48,30 @@ class SmtpSettings:
     message_secs: float = DEADLINE_SECS
 
 
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """How a mail is made ours on its way out: DKIM signatures over it, and an envelope sender that bounces come back to."""
+
+    domain: str = ""
+    keys: tuple[DkimKey, ...] = ()
+    verp: Verp | None = None
+
+    def sender(self, message: Message) -> str:
+        """Choose the envelope sender."""
+        return self.verp.sender(message) if self.verp else message.sender
+
+    def sign(self, message: Message) -> bytes:
+        """Sign the mail as it leaves."""
+        return sign(message.raw, self.domain, self.keys, time.time_ns() // 1000) if self.keys else message.raw
+
+
 class SmtpTransport:
     """Hands messages to the smart host."""
 
-    def __init__(self, settings: SmtpSettings) -> None:
+    def __init__(self, settings: SmtpSettings, seal: Seal | None = None) -> None:
         """Take the settings; nothing is opened before the first message."""
         self._settings = settings
+        self._seal = seal or Seal()
 
     async def send(self, messages: Sequence[Message]) -> AsyncGenerator[Outcome, None]:
         """Send in order.
@@ -99,16 +120,17 @@ class SmtpTransport:
     async def _one(self, client: aiosmtplib.SMTP, message: Message) -> Outcome:
         """Send one message to its one recipient. `sent` tells a loss before the text from one after it."""
         try:  # aiosmtplib reads leniently: of "a@b.example,victim@c.example" it sends to the first
-            sender, recipient = addr_spec(message.sender), addr_spec(message.recipient)
+            sender, recipient = addr_spec(self._seal.sender(message)), addr_spec(message.recipient)
         except AddressError as error:
             return Outcome("refused", 0, f"an envelope address {error}")
+        text = await asyncio.to_thread(self._seal.sign, message)  # RSA takes milliseconds
         sent = False
         try:
             async with asyncio.timeout(self._settings.message_secs):
                 await client.mail(sender)
                 await client.rcpt(recipient)
                 sent = True
-                response = await client.data(message.raw)
+                response = await client.data(text)
             return Outcome("accepted", response.code, _clean(response.message))
         except aiosmtplib.SMTPResponseException as error:
             await _reset(client)

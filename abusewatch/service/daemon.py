@@ -16,12 +16,12 @@ import structlog
 import abusewatch
 from abusewatch import retention
 from abusewatch.casework import Casework
-from abusewatch.config.assemble import Setup, SetupError, assemble
+from abusewatch.config.assemble import Setup, SetupError, assemble, dkim_keys
 from abusewatch.config.load import Credentials
 from abusewatch.config.model import Config, Source, endpoint
 from abusewatch.contacts import TableResolver
 from abusewatch.inventory import Inventory
-from abusewatch.outbox import Delivery, Maildir, SmtpSettings, SmtpTransport, Transport
+from abusewatch.outbox import Delivery, Maildir, Seal, SmtpSettings, SmtpTransport, Transport, Verp
 from abusewatch.pipeline import Pipeline
 from abusewatch.reports.compose import Composer
 from abusewatch.reports.settings import ReportSettings
@@ -31,6 +31,7 @@ from abusewatch.service.desk import Desk, now_us
 from abusewatch.service.endpoint import Endpoint
 from abusewatch.service.intake import Feed, Intake
 from abusewatch.service.notify import notify, watchdog_secs
+from abusewatch.service.returns import Returns
 from abusewatch.sources.activation import inherited_sockets
 from abusewatch.sources.udp import UdpSettings, UdpSource
 from abusewatch.storage import SqliteStore, lock_state
@@ -176,7 +177,7 @@ class Daemon:
         old, self.setup = self.setup, setup
         waits = [name for name in FIXED if getattr(old.config, name) != getattr(setup.config, name)]
         desk = self._desk(setup)
-        self.desk.casework, self.desk.delivery = desk.casework, desk.delivery
+        self.desk.casework, self.desk.delivery, self.desk.returns = desk.casework, desk.delivery, desk.returns
         self.store.budgets = setup.config.budgets.limits()
         if setup.rules != old.rules or not _same(setup.inventory, old.inventory):
             self.intake.swap(lambda _: self._pipeline(setup))
@@ -206,7 +207,9 @@ class Daemon:
             Composer(settings),
             hold=None if config.mail.mode == "send" else "shadow",
         )
-        return Desk(self.store, casework, Delivery(self.store, self._transport(config), now_us), self.telemetry)
+        returns = Returns(config.mail.bounces, _verp(config), self.store) if config.mail.bounces else None
+        delivery = Delivery(self.store, self._transport(config), now_us)
+        return Desk(self.store, casework, delivery, self.telemetry, returns)
 
     @staticmethod
     def _transport(config: Config) -> Transport:
@@ -214,7 +217,8 @@ class Daemon:
         if mail.smarthost is None:
             return Maildir(mail.maildir or config.store.path / "maildir")
         return SmtpTransport(
-            SmtpSettings(mail.smarthost, mail.port, mail.tls, username=mail.username, password=_password(config))
+            SmtpSettings(mail.smarthost, mail.port, mail.tls, username=mail.username, password=_password(config)),
+            Seal(config.sender.rpartition("@")[2], dkim_keys(config), _verp(config) if mail.bounces else None),
         )
 
     def _intake(self, setup: Setup) -> Intake:
@@ -290,6 +294,10 @@ def _password(config: Config) -> str | None:
         return config.mail.password_file.read_text("utf-8").strip()
     secret = Credentials().smtp_password
     return secret.get_secret_value() if secret else None
+
+
+def _verp(config: Config) -> Verp:
+    return Verp(_key(config.store.path), config.network.domain)
 
 
 def _key(folder: Path) -> bytes:

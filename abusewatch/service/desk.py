@@ -12,6 +12,7 @@ from abusewatch.casework import Casework
 from abusewatch.incidents import expire
 from abusewatch.outbox import Delivery
 from abusewatch.outbox.delivery import BATCH
+from abusewatch.service.returns import Returns
 from abusewatch.storage import SqliteStore, StorageError
 from abusewatch.telemetry import MESSAGE_STATES, Telemetry
 
@@ -34,10 +35,18 @@ def now_us() -> int:
 class Desk:
     """Everything right of the incident. `casework` may be replaced between two turns (a reload)."""
 
-    def __init__(self, store: SqliteStore, casework: Casework, delivery: Delivery, telemetry: Telemetry) -> None:
+    def __init__(
+        self,
+        store: SqliteStore,
+        casework: Casework,
+        delivery: Delivery,
+        telemetry: Telemetry,
+        returns: Returns | None = None,
+    ) -> None:
         """Take the parts; nothing happens before the tasks run."""
         self.casework = casework
         self.delivery = delivery
+        self.returns = returns
         self.failing = ""
         self.broken = ""
         self._store = store
@@ -103,6 +112,9 @@ class Desk:
             for incident, _ in changes:
                 self._telemetry.incidents.labels(incident.kind, incident.state).inc()
         await self._let_go()
+        for entry in await asyncio.to_thread(self.returns.collect, now_us()) if self.returns else ():
+            self._telemetry.messages.labels(entry.message.audience, entry.state).inc()
+            self._log.warning("message came back", incident=entry.message.incident, recipient=entry.message.recipient)
         if self._turns % PURGE_EVERY == 0:
             purged = await asyncio.to_thread(retention.purge, self._store, now_us())
             if any(purged.values()):

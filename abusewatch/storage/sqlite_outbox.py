@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterable
 
 from abusewatch.model.message import Message, Told
-from abusewatch.outbox import Entry, Settlement, desk_move, move
+from abusewatch.outbox import Bounce, Entry, Settlement, desk_move, move
 from abusewatch.outbox.budgets import STALE_US, Budgets
 from abusewatch.outbox.states import BACKOFF_LAST_SECS, SECOND_US, STATES
 from abusewatch.storage.database import Database
@@ -138,6 +138,21 @@ class SqliteOutbox(SqliteBudgets):
                     ),
                 ).rowcount
             )
+
+    def bounced(self, bounce: Bounce, now_us: int) -> Entry | None:
+        """Write down that a mail came back: for good, it is parked for the desk; None when that is not news."""
+        if bounce.kind != "failed":
+            return None
+        with self._db.transaction() as db:
+            row = db.execute("SELECT * FROM outbox WHERE message_id = ? AND state = 'sent'", (bounce.message_id,)).fetchone()
+            if row is None:
+                return None
+            state = move("sent", "bounced")
+            db.execute(
+                "UPDATE outbox SET state = ?, reason = ?, body_expires_us = ?, expires_us = ? WHERE id = ?",
+                (state, f"bounced: {bounce.status}", *self._expiry(state, now_us), row["id"]),
+            )
+            return self.message(row["id"])
 
     def messages(self, state: str | None = None, incident: str | None = None, limit: int = 1000) -> list[Entry]:
         """List messages, oldest first; of one state or case, or all."""

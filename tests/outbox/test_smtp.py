@@ -6,9 +6,12 @@ import time
 
 import pytest
 from aiosmtpd.smtp import SMTP
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from msgspec.structs import replace
 
-from abusewatch.outbox import SmtpSettings, SmtpTransport
+from abusewatch.outbox import Seal, SmtpSettings, SmtpTransport, Verp
+from abusewatch.outbox.dkim import load_key
 from tests.cases import message
 from tests.outbox.servers import Server, serving
 
@@ -160,3 +163,15 @@ async def test_starttls_is_verified(certificates, name, kind):
     await asyncio.sleep(0.1)  # lets aiosmtpd end its side of the talk; the outcome stands already
     assert outcome.kind == kind, outcome
     assert len(taker.taken) == (kind == "accepted")
+
+
+async def test_mail_leaves_signed_and_under_an_envelope_of_its_own():
+    key = load_key("ed1", Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    verp, server = Verp(b"0123456789abcdef", "provider.example"), Server()
+    async with serving(server) as port:
+        sealed = SmtpTransport(SmtpSettings("127.0.0.1", port, tls="none", helo="client.example"), Seal("provider.example", (key,), verp))
+        assert [outcome.kind async for outcome in sealed.send([message(1)])] == ["accepted"]
+    assert f"MAIL FROM:<{verp.sender(message(1))}>" in server.lines[1]
+    ((_, text),) = server.taken
+    assert text.startswith(b"DKIM-Signature: v=1; a=ed25519-sha256;")
+    assert text.count(b"\r\nFrom: abuse@provider.example\r\n") == 1
