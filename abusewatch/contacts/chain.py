@@ -47,13 +47,15 @@ class ContactChain:
         cache: ContactCache,
         health: ContactHealth,
         lookups: Sequence[Lookup] = (),
+        kept_us: int = KEPT_US,
         now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
-        """Take the parts; without `lookups` nobody outside is ever asked."""
+        """Take the parts; without `lookups` nobody outside is ever asked. `kept_us` is the retention of an answer."""
         self._table = TableResolver(table, own)
         self._cache = cache
         self._health = health
-        self._lookups = tuple(lookups)
+        self.lookups = tuple(lookups)
+        self._kept_us = kept_us
         self._now_us = now_us
         self._wanted: dict[str, None] = {}
         self._silent: dict[str, None] = {}
@@ -123,9 +125,9 @@ class ContactChain:
 
     def _usable_age(self, answer: Answer, address: str, now: int) -> bool:
         """A fresh answer is; a stale one while nobody can be asked; and "nobody was asked" is no answer at all."""
-        if answer.source == "none" and self._lookups:
+        if answer.source == "none" and self.lookups:
             return False
-        return answer.fresh_us > now or not self._lookups or network_of(address) in self._silent
+        return answer.fresh_us > now or not self.lookups or network_of(address) in self._silent
 
     def _want(self, address: str) -> None:
         if len(self._wanted) < WANTED:
@@ -142,13 +144,13 @@ class ContactChain:
         """Look once more: the answer to the address before may have covered this one."""
         now = self._now_us()
         known = self._cache.get(address, now)
-        fresh = known and known.answer.fresh_us > now and (known.answer.source != "none" or not self._lookups)
+        fresh = known and known.answer.fresh_us > now and (known.answer.source != "none" or not self.lookups)
         return known if fresh else None
 
     async def _ask(self, address: str) -> Known | None:
         """Go through the look-ups until one names somebody; None when that is not known now."""
         silent, found, source = False, Found((), (), ""), "none"
-        for lookup in self._lookups:
+        for lookup in self.lookups:
             try:
                 found = await lookup.lookup(address)
             except Unavailable:
@@ -167,7 +169,9 @@ class ContactChain:
         now = self._now_us()
         networks: tuple[Network, ...] = found.networks or (ipaddress.ip_network(network_of(address)),)
         fresh = FRESH_US if found.emails else NOBODY_FRESH_US
-        answer = Answer(found.emails, found.name, source, now, now + fresh, now + KEPT_US)
+        answer = Answer(
+            found.emails, found.name, source, now, min(now + fresh, now + self._kept_us), now + self._kept_us
+        )
         older = self._cache.get(address, now)
         if older and older.network not in networks:  # narrower, it would hide what has been learned now
             networks = (older.network, *networks)

@@ -1,10 +1,13 @@
 """What a source of contacts is, and how one that cannot be asked says so."""
 
-from typing import Literal, NamedTuple, Protocol
+from collections import Counter
+from typing import Literal, NamedTuple, Protocol, get_args
 
 from abusewatch.contacts.lpm import Network
 
 Trouble = Literal["budget", "paused", "throttled", "failed", "refused", "unreadable"]
+OUTCOMES = ("asked", "found", "nobody", *get_args(Trouble))
+"""What a source counts: questions sent out, and what came of every look-up."""
 
 
 class Found(NamedTuple):
@@ -30,6 +33,10 @@ class Lookup(Protocol):
     @property
     def source(self) -> str:
         """`rdap` or `dns`: what the contact's source will say."""
+
+    @property
+    def counts(self) -> Counter[str]:
+        """`OUTCOMES` since the start, among others."""
 
     async def lookup(self, address: str) -> Found:
         """Ask about one public address, in bounded time; Unavailable when no answer is to be had now."""

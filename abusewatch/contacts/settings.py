@@ -44,7 +44,7 @@ def chain(
     cache: ContactCache | None = None,
     health: ContactHealth | None = None,
 ) -> ContactChain:
-    """Wire the chain; without a cache or health of the store it forgets with the process."""
+    """Wire a chain with look-ups of its own; without a cache or health of the store it forgets with the process."""
     return ContactChain(
         table,
         own,
