@@ -70,6 +70,16 @@ def show(rule_id: str, folder: Path | None, config: Path | None, *, as_json: boo
 @rules.command()
 @rules_option
 @config_option
+def page(folder: Path | None, config: Path | None) -> None:
+    """Print all rules with their reasons as one page of Markdown; docs/rules.md is that of the shipped ones."""
+    from abusewatch.cli.rules_page import page as written  # noqa: PLC0415  # nothing else needs it
+
+    click.echo(written(_load(folder, config)), nl=False)
+
+
+@rules.command()
+@rules_option
+@config_option
 @json_option
 @click.pass_context
 def lint(ctx: click.Context, folder: Path | None, config: Path | None, *, as_json: bool) -> None:
