@@ -11,7 +11,7 @@ from abusewatch.model.finding import EvidenceRow, Target
 from abusewatch.model.rows import Columns
 from abusewatch.windows.order import mix, order_of, starts_of
 
-MOST_TARGETS = 4096  # addresses kept by name; a mail to more operators than that is a digest, and the rest is told as a number
+MOST_TARGETS = 1024  # addresses kept by name; nobody mails more operators about one case, and the rest is told as a number
 MOST_ROWS = 3  # rows a target: what an abuse desk reads (Hetzner and ungleich ask for a few lines, not a log)
 MOST_PORTS = 20
 MOST_PORT_COUNTS = 1024

@@ -4,6 +4,7 @@ Text is always made anew from the integer, so a scope id or a creative spelling 
 """
 
 import ipaddress
+from functools import lru_cache
 
 Address = tuple[int, int]
 
@@ -27,6 +28,7 @@ def parse(text: str) -> Address:
     return int(address) >> 64, int(address) & 0xFFFF_FFFF_FFFF_FFFF
 
 
+@lru_cache(maxsize=1 << 14)
 def text(hi: int, lo: int) -> str:
     """Write the address of two halves in its canonical form (RFC 5952)."""
     if is_v4((hi, lo)):
