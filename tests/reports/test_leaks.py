@@ -113,6 +113,14 @@ def test_a_leaky_template_is_blocked(made, tmp_path, text):
     composer.compose_customer(*made.customer_view(made.incident()), made.CUSTOMER, made.NOW)
 
 
+@pytest.mark.parametrize("before", range(50, 80))
+def test_an_address_broken_over_two_lines_is_not_a_shorter_one(before):
+    allowed = Allowed(addresses=frozenset({"198.51.100.100"}), emails=frozenset({"abuse@provider.example"}), id_domain="provider.example", never=frozenset({"198.51.100.10"}))
+    check(mail("x" * before + " 198.51.100.100 and more"), allowed)
+    with pytest.raises(LeakError):
+        check(mail("x" * before + " 198.51.100.10 and more"), allowed)
+
+
 def test_one_set_of_forbidden_addresses_serves_every_mail_of_a_case():
     every = Allowed(addresses=frozenset({"203.0.113.9"}), never=frozenset({"203.0.113.9", "192.0.2.77"}))
     check_text("203-0-113-9 and 203.0.113.9", every)
