@@ -13,6 +13,7 @@ from abusewatch.wire import pcap, pcapng
 from abusewatch.wire.errors import WireError
 from abusewatch.wire.linktypes import LINK_TYPES
 from abusewatch.wire.packet import REASONS, parse
+from tests.sources import peers
 from tests.wire import frames_by_hand as hand
 
 ROUNDS = int(os.environ.get("ABUSEWATCH_FUZZ_ROUNDS", "300"))
@@ -180,6 +181,7 @@ def ours(path):
 @pytest.mark.parametrize("name", CAPTURES)
 def test_as_tshark(corpus, name):
     """Addresses, protocol, ports, flags and time of every packet. tshark prints a field once a layer; the outermost comes first."""
+    peers.need("tshark")
     fields = [
         "frame.number", "frame.time_epoch", "ip.src", "ip.dst", "ip.proto", "ipv6.src", "ipv6.dst", "ipv6.nxt", "tcp.srcport", "tcp.dstport",
         "udp.srcport", "udp.dstport", "icmp.type", "icmp.code", "icmpv6.type", "icmpv6.code", "tcp.flags",
