@@ -21,8 +21,8 @@ COMMANDS = {
     "export": "export",
     "rules": "rules",
     "status": "status",
-    "case": "desk",
-    "outbox": "desk",
+    "case": "moves",
+    "outbox": "moves",
     "version": "version",
 }
 """Each command and its module, imported when it is called: `abusewatch version` must not load numpy."""

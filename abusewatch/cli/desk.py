@@ -23,7 +23,7 @@ store_option = click.option(
 
 @click.group()
 def case() -> None:
-    """Look at cases."""
+    """Look at cases, and decide about their mail."""
 
 
 @case.command("list")
@@ -33,7 +33,7 @@ def case() -> None:
 @json_option
 def case_list(state: str | None, folder: Path | None, config: Path | None, *, as_json: bool) -> None:
     """List cases, one a line."""
-    store = _open(folder, config)
+    store = open_store(folder, config)
     incidents = store.incidents(state)
     if as_json:
         for incident in incidents:
@@ -50,13 +50,13 @@ def case_list(state: str | None, folder: Path | None, config: Path | None, *, as
 @json_option
 def case_show(case_id: str, folder: Path | None, config: Path | None, *, as_json: bool) -> None:
     """Show a case: its findings and the mails about it."""
-    store = _open(folder, config)
+    store = open_store(folder, config)
     incident = store.incident(case_id)
     if incident is None:
         raise Refused(f"there is no case {case_id!r}; see `abusewatch case list`")
     entries = store.messages(incident=case_id)
     if as_json:
-        print_json(_case(incident) | {"messages": [_mail(entry) for entry in entries]})
+        print_json(_case(incident) | {"messages": [_mail(entry) for entry in entries], "notes": [n._asdict() for n in store.notes(case_id)]})
         return
     click.echo(f"{incident.id}: {incident.kind} by {incident.customer}, {incident.state}, severity {incident.severity}")
     for detection in incident.detections:
@@ -67,6 +67,7 @@ def case_show(case_id: str, folder: Path | None, config: Path | None, *, as_json
         )
         click.echo(f"    fired: {finding.threshold}; {detection.because}")
     print_table(("mail", "state", "to", "recipient", "subject"), [_mail_row(entry) for entry in entries])
+    print_lines(f"  note of {iso(n.at_us)} by {n.author}: {n.text}" for n in store.notes(case_id))
     print_lines(
         f"  blocked for {audience} {recipient}: {why}" for _, audience, recipient, why in store.blocked(case_id)
     )
@@ -74,7 +75,7 @@ def case_show(case_id: str, folder: Path | None, config: Path | None, *, as_json
 
 @click.group()
 def outbox() -> None:
-    """Look at mail."""
+    """Look at mail, and move it."""
 
 
 @outbox.command("list")
@@ -84,7 +85,7 @@ def outbox() -> None:
 @json_option
 def outbox_list(state: str | None, folder: Path | None, config: Path | None, *, as_json: bool) -> None:
     """List mails, one a line."""
-    entries = _open(folder, config).messages(state)
+    entries = open_store(folder, config).messages(state)
     if as_json:
         for entry in entries:
             print_json(_mail(entry))
@@ -100,7 +101,7 @@ def outbox_list(state: str | None, folder: Path | None, config: Path | None, *, 
 @json_option
 def outbox_show(mail_id: int, folder: Path | None, config: Path | None, *, raw: bool, as_json: bool) -> None:
     """Show a mail, and what became of it."""
-    entry = _open(folder, config).message(mail_id)
+    entry = open_store(folder, config).message(mail_id)
     if entry is None:
         raise Refused(f"there is no mail {mail_id}; see `abusewatch outbox list`")
     if as_json:
@@ -113,7 +114,8 @@ def outbox_show(mail_id: int, folder: Path | None, config: Path | None, *, raw: 
         click.echo(f"{name:12} {value}")
 
 
-def _open(folder: Path | None, config: Path | None) -> SqliteStore:
+def open_store(folder: Path | None, config: Path | None) -> SqliteStore:
+    """Open the store that a command names; Refused when there is none, or none that can be used."""
     try:
         path = (folder or load(config or find()).store.path) / "cases.db"
         if not path.exists():

@@ -71,6 +71,9 @@ class MemoryStore:
             found = self._incidents.get(ident)
             if found is None:
                 return None
+            newer = [i.id for i in self.open_incidents() if (i.customer, i.kind) == (found.customer, found.kind)]
+            if event == "reopen" and newer:
+                raise LifecycleError(f"{newer[0]} is open about the same; write a note there instead")
             after = replace(found, state=step(found.state, event), updated_us=now_us)  # type: ignore[arg-type]  # a word from outside; the table refuses unknown ones
             self.save([Change(after, found.state)])
             return after

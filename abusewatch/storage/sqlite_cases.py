@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from abusewatch.evidence import without_evidence
 from abusewatch.incidents import Change, step
+from abusewatch.incidents.lifecycle import LifecycleError
 from abusewatch.model.incident import Incident
 from abusewatch.storage.codec import decode_detection, decode_incident, encode
 from abusewatch.storage.database import Database
@@ -88,9 +89,20 @@ class SqliteCases:
         found = self.incident(ident)
         if found is None:
             return None
+        self._refuse_a_second(found, event)
         after = replace(found, state=step(found.state, event), updated_us=now_us)  # type: ignore[arg-type]  # a word from outside; the table refuses unknown ones
         self.save([Change(after, found.state)])
         return after
+
+    def _refuse_a_second(self, found: Incident, event: str) -> None:
+        """Refuse to open a case again while its customer has a newer one of the same kind open."""
+        with self._db.reading() as db:
+            newer = db.execute(
+                "SELECT id FROM incident WHERE customer = ? AND kind = ? AND state <> 'closed' AND id <> ?",
+                (found.customer, found.kind, found.id),
+            ).fetchone()
+        if event == "reopen" and newer:
+            raise LifecycleError(f"{newer['id']} is open about the same; write a note there instead")
 
     def _write(self, db: sqlite3.Connection, incident: Incident) -> None:
         """Insert or update the row; its version grows, so that casework looks at it again."""

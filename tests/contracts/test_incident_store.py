@@ -133,6 +133,16 @@ def test_a_move_the_table_does_not_know_is_refused(store):
         store.move_incident("AW-2026-000001", "reopen", T0)
 
 
+def test_a_case_is_not_opened_again_beside_a_newer_one_of_the_same(store):
+    store.save([Change(incident(ident=store.next_id(T0)), None)])
+    store.move_incident("AW-2026-000001", "close", T0 + 9)
+    store.save(correlate(store.open_incidents(), [detection()], T0 + 10, store.next_id))
+    with pytest.raises(LifecycleError, match="AW-2026-000002 is open"):
+        store.move_incident("AW-2026-000001", "reopen", T0 + 11)
+    store.move_incident("AW-2026-000002", "close", T0 + 12)
+    assert store.move_incident("AW-2026-000001", "reopen", T0 + 13).state == "reopened"
+
+
 def test_blocked_mail_is_remembered_for_the_desk(store):
     store.save([Change(incident(), None)])
     store.commit("AW-2026-000001", 1, [], [("operator", "a@b.example", "LeakError")], hold=None, now_us=T0)
