@@ -34,6 +34,8 @@ TABLE = (
          "to prove who was told, and to never tell twice"),
     Rule("blocked", "for whom a mail was meant that was not allowed to leave", 30, "it was blocked",
          "time to find and mend the fault"),
+    Rule("contact", "abuse mailboxes that registries name for networks, and networks nobody is known for", 7, "it was learned",
+         "to ask a registry seldom, and to know whom to tell while it is down"),
 )  # fmt: skip
 
 

@@ -35,6 +35,11 @@ AUDIENCES = ("operator", "customer", "desk", "complainant")
 MESSAGE_STATES = ("queued", "held", "retrying", "sent", "parked", "expired", "cancelled", "blocked")
 REPLIES = ("4xx", "5xx", "none")
 TABLES = ("conversations", "followed", "episodes", "panes")
+LOOKUPS = ("rdap", "dns")
+LOOKUP_OUTCOMES = (
+    "asked", "found", "nobody", "budget", "paused", "throttled", "failed", "refused", "unreadable",
+)  # fmt: skip
+"""`contacts.lookup.OUTCOMES`, said again because stages know no metrics; a test of the desk holds the two together."""
 STAGES = ("decode", "detect", "casework", "delivery")
 
 
@@ -67,6 +72,12 @@ class Telemetry:
         self.smtp_failures = c("smtp_failures", "Deliveries that failed, by class of the answer", ("reply",), REPLIES)
         self.leak_checks = c("leak_checks", "Finished messages checked for what their reader may not see")
         self.leak_blocks = c("leak_blocks", "Messages stopped by that check")
+        self.contact_lookups = c(
+            "contact_lookups", "Questions about other networks, and what came of them", ("source", "outcome")
+        )
+        for source in LOOKUPS:
+            for outcome in LOOKUP_OUTCOMES:
+                self.contact_lookups.labels(source, outcome)
         self.store_attempts = c("store_attempts", "Saves of incidents tried")
         self.store_failures = c("store_failures", "Saves that failed; the findings are kept and saved again")
         self.casework_attempts = c("casework_attempts", "Turns of the casework task")

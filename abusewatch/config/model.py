@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from abusewatch.contacts.settings import ContactSettings
 from abusewatch.model.mailbox import AddressError, addr_spec
 from abusewatch.outbox import budgets
 
@@ -200,8 +201,23 @@ class Contacts(Section):
 
     table: ExistingPath | None = Field(
         default=None,
-        description="Operator table, CSV `prefix,name,contact`. Networks in none of its prefixes get no mail.",
+        description="Operator table, CSV `prefix,name,contact`. Networks in none of its prefixes are looked up, if at all, as below.",
     )
+    rdap: bool = Field(
+        default=False,
+        description="Ask the registry (RDAP) who answers for a network. Each look-up tells it which address is about to be reported.",
+    )
+    dns: bool = Field(
+        default=False,
+        description="Ask Abusix' public DNS zone when the registry names nobody. Each look-up tells it and your resolver the same.",
+    )
+    lookups_per_day: int = Field(
+        default=500, ge=1, le=100_000, description="Most look-ups of each kind in a day; answers are kept for a week."
+    )
+
+    def settings(self) -> ContactSettings:
+        """Give the look-ups their own form of it."""
+        return ContactSettings(self.rdap, self.dns, self.lookups_per_day)
 
 
 def _limit(name: str) -> int:

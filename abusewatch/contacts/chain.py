@@ -100,6 +100,14 @@ class ContactChain:
         await self.prefetch(asked, within_secs)
         return await asyncio.to_thread(self.resolve, asked)
 
+    def bounced(self, email: str) -> None:
+        """Note that a mail to a contact came back for good (RFC 3464 Action: failed, class 5)."""
+        self._health.bounced(email, self._now_us())
+
+    def opted_out(self, email: str) -> None:
+        """Note that a contact answered STOP; `reports.identity.optout_token` of the recipient proves that he may."""
+        self._health.opted_out(email, self._now_us())
+
     def unknown(self, limit: int = 100) -> list[Known]:
         """List the networks that nobody is known for: a person may know, and write it into the operator table."""
         return self._cache.unknown(self._now_us(), limit)

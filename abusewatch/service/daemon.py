@@ -19,7 +19,8 @@ from abusewatch.casework import Casework
 from abusewatch.config.assemble import Setup, SetupError, assemble, dkim_keys
 from abusewatch.config.load import Credentials
 from abusewatch.config.model import Config, Source, endpoint
-from abusewatch.contacts import TableResolver
+from abusewatch.contacts import ContactChain, ContactSettings, lookups
+from abusewatch.contacts.lookup import Lookup
 from abusewatch.inventory import Inventory
 from abusewatch.outbox import Delivery, Maildir, Seal, SmtpSettings, SmtpTransport, Transport, Verp
 from abusewatch.pipeline import Pipeline
@@ -35,6 +36,7 @@ from abusewatch.service.returns import Returns
 from abusewatch.sources.activation import inherited_sockets
 from abusewatch.sources.udp import UdpSettings, UdpSource
 from abusewatch.storage import SqliteStore, lock_state
+from abusewatch.storage.contact_cache import SqliteContacts
 from abusewatch.telemetry import Telemetry
 
 GRACE_SECS = 20.0
@@ -56,6 +58,7 @@ class Daemon:
         self.endpoint_port = 0
         self.ready = asyncio.Event()
         self._reassemble = reassemble
+        self._lookups: tuple[ContactSettings, tuple[Lookup, ...]] = ContactSettings(), ()
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
         self._log = structlog.get_logger()
@@ -99,7 +102,14 @@ class Daemon:
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(work(), name=work.__name__)
-                for work in (self.desk.write, self.desk.deliver, self.desk.keep, self._reloading, self._watch)
+                for work in (
+                    self.desk.write,
+                    self.desk.learn,
+                    self.desk.deliver,
+                    self.desk.keep,
+                    self._reloading,
+                    self._watch,
+                )
             ]
             self.ready.set()
             self.telemetry.ready.set(1)
@@ -178,6 +188,7 @@ class Daemon:
         waits = [name for name in FIXED if getattr(old.config, name) != getattr(setup.config, name)]
         desk = self._desk(setup)
         self.desk.casework, self.desk.delivery, self.desk.returns = desk.casework, desk.delivery, desk.returns
+        self.desk.contacts = desk.contacts
         self.store.budgets = setup.config.budgets.limits()
         if setup.rules != old.rules or not _same(setup.inventory, old.inventory):
             self.intake.swap(lambda _: self._pipeline(setup))
@@ -200,16 +211,36 @@ class Daemon:
             retention.days("evidence"),
             domain=config.network.domain,
         )
+        contacts = self._contacts(setup)
         casework = Casework(
             self.store,
             owners,
-            TableResolver(setup.table, owners.contains),
+            contacts,
             Composer(settings),
             hold=None if config.mail.mode == "send" else "shadow",
         )
         returns = Returns(config.mail.bounces, _verp(config), self.store) if config.mail.bounces else None
         delivery = Delivery(self.store, self._transport(config), now_us)
-        return Desk(self.store, casework, delivery, self.telemetry, returns)
+        return Desk(self.store, casework, delivery, self.telemetry, returns, contacts)
+
+    def _own(self, address: str) -> bool:
+        """Ask the inventory in force, also after a reload."""
+        return self.setup.inventory.contains(address)
+
+    def _contacts(self, setup: Setup) -> ContactChain:
+        """Make the chain. Look-ups are kept over a reload that does not touch them, with their budgets and pauses."""
+        wanted = setup.config.contacts.settings()
+        if wanted != self._lookups[0]:
+            self._lookups = wanted, lookups(wanted, self._own)
+        stored = SqliteContacts(self.store.database)
+        return ContactChain(
+            setup.table,
+            setup.inventory.contains,
+            cache=stored,
+            health=stored,
+            lookups=self._lookups[1],
+            kept_us=retention.days("contact") * retention.DAY_US,
+        )
 
     @staticmethod
     def _transport(config: Config) -> Transport:

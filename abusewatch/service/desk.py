@@ -9,6 +9,8 @@ import structlog
 
 from abusewatch import retention
 from abusewatch.casework import Casework
+from abusewatch.contacts import ContactChain
+from abusewatch.contacts.lookup import OUTCOMES
 from abusewatch.incidents import expire
 from abusewatch.outbox import Delivery
 from abusewatch.outbox.delivery import BATCH
@@ -18,6 +20,7 @@ from abusewatch.telemetry import MESSAGE_STATES, Telemetry
 
 CASEWORK_SECS = 1.0
 DELIVERY_SECS = 2.0
+LEARNING_SECS = 5.0
 KEEPING_SECS = 60.0
 PURGE_EVERY = 60
 """Turns of keeping between two purges: an hour."""
@@ -42,11 +45,13 @@ class Desk:
         delivery: Delivery,
         telemetry: Telemetry,
         returns: Returns | None = None,
+        contacts: ContactChain | None = None,
     ) -> None:
         """Take the parts; nothing happens before the tasks run."""
         self.casework = casework
         self.delivery = delivery
         self.returns = returns
+        self.contacts = contacts
         self.failing = ""
         self.broken = ""
         self._store = store
@@ -59,6 +64,10 @@ class Desk:
     async def write(self) -> None:
         """Work off the incidents that are due, until cancelled."""
         await self._every(CASEWORK_SECS, "casework", self.write_turn)
+
+    async def learn(self) -> None:
+        """Ask outside for contacts that casework lacked, until cancelled; a notice to a customer never waits for it."""
+        await self._every(LEARNING_SECS, "casework", self.learn_turn)
 
     async def deliver(self) -> None:
         """Hand over mail that is due, until cancelled."""
@@ -74,7 +83,9 @@ class Desk:
         while reports := await asyncio.to_thread(self.casework.turn, now_us()):
             for report in reports:
                 if report.waiting:
-                    self._log.warning("operators wait for a budget", incident=report.incident.id, operators=report.waiting)
+                    self._log.warning(
+                        "operators wait for a budget", incident=report.incident.id, operators=report.waiting
+                    )
                 self._telemetry.leak_checks.inc(len(report.messages) + len(report.blocked))
                 self._telemetry.leak_blocks.inc(sum(blocked.reason == "LeakError" for blocked in report.blocked))
                 for blocked in report.blocked:
@@ -85,6 +96,19 @@ class Desk:
                 for message in report.messages:
                     self._log.info("message written", incident=message.incident, audience=message.audience)
         self._gauge(await asyncio.to_thread(self._store.counts))
+
+    async def learn_turn(self) -> None:
+        """Ask once about everything that was not known; casework looks at those cases again by itself."""
+        if self.contacts is None:
+            return
+        before = {lookup.source: lookup.counts.copy() for lookup in self.contacts.lookups}
+        learned = await self.contacts.learn()
+        for lookup in self.contacts.lookups:
+            for outcome in OUTCOMES:
+                grown = lookup.counts[outcome] - before[lookup.source][outcome]
+                self._telemetry.contact_lookups.labels(lookup.source, outcome).inc(grown)
+        if learned:
+            self._log.info("contacts learned", addresses=len(learned))
 
     async def deliver_turn(self) -> None:
         """Deliver until nothing is due; nothing for a while after the clock has jumped."""
@@ -114,6 +138,8 @@ class Desk:
         await self._let_go()
         for entry in await asyncio.to_thread(self.returns.collect, now_us()) if self.returns else ():
             self._telemetry.messages.labels(entry.message.audience, entry.state).inc()
+            if self.contacts and entry.message.audience == "operator":
+                await asyncio.to_thread(self.contacts.bounced, entry.message.recipient)
             self._log.warning("message came back", incident=entry.message.incident, recipient=entry.message.recipient)
         if self._turns % PURGE_EVERY == 0:
             purged = await asyncio.to_thread(retention.purge, self._store, now_us())

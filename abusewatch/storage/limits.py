@@ -10,6 +10,7 @@ class Limits(NamedTuple):
     """Microseconds after the end of the case (evidence, incidents) or of the mail's way (bodies, outbox rows).
 
     `body_us` is for mails sent or cancelled, `stuck_us` for those that wait for a person (held, parked, expired).
+    `contact_us` counts from the day a contact was learned; the chain sets it.
     """
 
     evidence_us: int
@@ -18,3 +19,4 @@ class Limits(NamedTuple):
     stuck_us: int
     outbox_us: int
     blocked_us: int
+    contact_us: int

@@ -23,6 +23,7 @@ PURGES = {
     "body": ("outbox", "body_expires_us", "UPDATE outbox SET raw = x'', body_expires_us = NULL"),
     "outbox": ("outbox", "expires_us", "DELETE FROM outbox"),
     "blocked": ("blocked", "expires_us", "DELETE FROM blocked"),
+    "contact": ("contact", "expires_us", "DELETE FROM contact"),
 }
 """Class of data -> its table, the column that says when it runs out, and how it goes."""
 

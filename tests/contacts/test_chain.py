@@ -219,6 +219,15 @@ async def test_a_mailbox_that_bounces_gives_way_to_the_next(build, health, clock
     assert [c.name for c in chain.resolve(["66.1.0.1"])] == [UNKNOWN], "a month later the registry is asked anew"
 
 
+async def test_the_chain_is_taught_by_what_comes_back(build, health):
+    chain = build(lines=[("66.1.0.0/16", "One", "abuse@one.example"), ("66.2.0.0/16", "Two", "abuse@two.example")])
+    for _ in range(BOUNCES):
+        chain.bounced("Abuse@one.example")
+    chain.opted_out("abuse@two.example")
+    assert {c.name for c in chain.resolve(["66.1.0.1", "66.2.0.1"])} == {BOUNCING, OPTED_OUT}
+    assert health.standing(["abuse@one.example"])["abuse@one.example"].bounces == BOUNCES
+
+
 @pytest.mark.parametrize("lines", [[], [("66.1.0.0/16", "One", "Other@one.example")]])
 async def test_no_more_means_nobody_of_that_operator(build, health, clock, lines):
     chain = build(Asked().knows("66.1.0.0/16", "abuse@one.example", "other@one.example"), lines=lines)

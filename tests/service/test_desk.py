@@ -3,17 +3,20 @@
 import asyncio
 import sqlite3
 import time
+from collections import Counter
 from types import SimpleNamespace
 
 import pytest
 
 from abusewatch.casework import Blocked, Report
+from abusewatch.contacts import ContactChain, MemoryCache, MemoryHealth, OperatorTable
+from abusewatch.contacts.lookup import OUTCOMES, Found
 from abusewatch.model.incident import Incident
 from abusewatch.model.message import Message
 from abusewatch.outbox import Entry, Settlement, Turn
 from abusewatch.service import desk as subject
 from abusewatch.service.desk import Desk
-from abusewatch.telemetry import Telemetry
+from abusewatch.telemetry import LOOKUP_OUTCOMES, LOOKUPS, Telemetry
 
 INCIDENT = Incident("AW-2026-000001", "C-1", "login_attack", "open", "high", 0.9, "handshake", 0, 0, (), 0, 0)
 MAIL = Message("<1@a.example>", "d", "AW-2026-000001", "operator", "a@a.example", "b@b.example", "s", b"")
@@ -130,3 +133,28 @@ async def test_a_turn_that_fails_is_counted_and_repeated(monkeypatch, error, bug
     assert value(telemetry, "casework_failures_total") == 1
     assert value(telemetry, "bugs_total", stage="casework") == bugs
     assert desk.failing == ""
+
+
+async def test_contacts_are_learned_beside_casework_and_counted():
+    """What a look-up did is in the metrics, by source and outcome and never by whom it was about."""
+
+    class Registry:
+        source = "rdap"
+
+        def __init__(self):
+            self.counts = Counter()
+
+        async def lookup(self, address):
+            self.counts.update(asked=1, found=1)
+            return Found((), ("abuse@one.example",), "One")
+
+    case_side, telemetry = made()
+    chain = ContactChain(OperatorTable(), lambda _: False, cache=MemoryCache(), health=MemoryHealth(), lookups=[Registry()])
+    case_side.contacts = chain
+    chain.resolve(["66.1.0.1", "66.2.0.1"])
+    await case_side.learn_turn()
+    assert [contact.email for contact in chain.resolve(["66.1.0.1"])] == ["abuse@one.example"]
+    assert value(telemetry, "contact_lookups_total", source="rdap", outcome="asked") == 2
+    assert value(telemetry, "contact_lookups_total", source="dns", outcome="asked") == 0
+    assert set(LOOKUP_OUTCOMES) == set(OUTCOMES)
+    assert LOOKUPS == ("rdap", "dns")
