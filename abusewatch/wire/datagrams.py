@@ -59,7 +59,7 @@ class FlowDecoder:
         work.walk()
         rows = np.flatnonzero(work.slot >= 0)
         suspects = self._ledger.add(work.slot[rows], work.sequence[rows], work.steps[rows], work.records[rows], received_us)
-        repeated = self._repeats.among(work.octets[rows], work.length[rows], work.slot[rows], suspects)
+        repeated = self._repeats.among(work.octets, rows, work.length[rows], work.slot[rows], suspects)
         if len(repeated):
             work.drop(rows[repeated])
         batches = work.flows()

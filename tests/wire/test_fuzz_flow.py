@@ -162,14 +162,14 @@ def hostile():
 
 @pytest.mark.parametrize("name", hostile())
 def test_one_datagram_costs_at_most_its_time(name):
-    """T5: 10 ms; the test allows for a slow machine by taking the best of five."""
+    """T5: 10 ms of the processor; the test allows for a slow machine by taking the best of five."""
     datagram = hostile()[name]
     assert len(datagram) <= 65_535
     best = 1.0
     for _ in range(5):
         decoder = FlowDecoder()
         ring = wire.ring([datagram])
-        began = time.perf_counter()
+        began = time.process_time()
         decoder.decode(*ring, np.zeros(1, np.uint32), wire.NOW * 1_000_000)
-        best = min(best, time.perf_counter() - began)
+        best = min(best, time.process_time() - began)
     assert best < 0.020, f"{best * 1000:.1f} ms"
