@@ -20,6 +20,8 @@ COMMANDS = {
     "flows": "flows",
     "export": "export",
     "rules": "rules",
+    "roles": "roles",
+    "diff": "diff",
     "status": "status",
     "case": "moves",
     "outbox": "moves",
