@@ -224,3 +224,12 @@ def test_a_lead_is_never_called_an_attack_on_others(made, language, kind):
     message = Composer(made.SETTINGS).compose_customer(*made.customer_view(case), replace(made.CUSTOMER, language=language), made.NOW)
     opening = text_of(message).split("\r\n\r\n")[1].lower()
     assert not re.search("attack|angegriffen|attaquer|aangevallen|atacando", opening), opening
+
+
+@pytest.mark.parametrize("language", sorted(languages()))
+@pytest.mark.parametrize("origin", ["table", "rdap", "dns", "cache"])
+def test_an_operator_reads_where_we_have_his_address_from(made, language, origin):
+    contact = replace(made.CONTACT, source=origin)
+    text = " ".join(text_of(Composer(made.SETTINGS).compose_operator(*made.operator_view(made.incident()), contact, made.NOW, language=language)).split())
+    said = Texts(language).phrases["words"]["source_other" if origin == "cache" else f"source_{origin}"]
+    assert f"{' '.join(said.split())} 203.0.113.0/24" in text
