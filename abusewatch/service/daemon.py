@@ -26,6 +26,7 @@ from abusewatch.outbox import Delivery, Maildir, Seal, SmtpSettings, SmtpTranspo
 from abusewatch.pipeline import Pipeline
 from abusewatch.reports.compose import Composer
 from abusewatch.reports.settings import ReportSettings
+from abusewatch.service import memory
 from abusewatch.service.control import Control, control_path
 from abusewatch.service.correlator import Correlator
 from abusewatch.service.desk import Desk, now_us
@@ -127,6 +128,9 @@ class Daemon:
         in_time = await asyncio.to_thread(self.intake.stop, GRACE_SECS)
         if not in_time:
             self._log.error("intake overran its time to stop", seconds=GRACE_SECS)
+        else:
+            for feed in self.intake.feeds:
+                memory.keep(self.setup.config.store.path, feed, now_us())
         await self.desk.write_turn()
         if isinstance(self._transport(self.setup.config), Maildir):
             await self.desk.deliver_turn()  # a smart host is asked again after the next start; a folder takes no time
@@ -257,6 +261,8 @@ class Daemon:
         feeds = [
             Feed(_source(source, passed), source.sampling, number) for number, source in enumerate(setup.config.source)
         ]
+        for feed in feeds:
+            memory.recall(setup.config.store.path, feed, now_us())
         return Intake(feeds, self._pipeline(setup), self.telemetry)
 
     def _pipeline(self, setup: Setup) -> Pipeline:
