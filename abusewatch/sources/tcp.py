@@ -8,7 +8,7 @@ import asyncio
 import socket
 import threading
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Coroutine
 from dataclasses import dataclass
 
@@ -23,6 +23,8 @@ BODY_SECS = 60
 """For the rest of a message once its header is here; an exporter that stops in its middle holds a session otherwise."""
 NUMBERS = 1 << 20
 """Sessions are numbered below this, which is what the daemon leaves for the exporters of one source."""
+NAMES = 65_536
+"""Sessions whose exporter is remembered, those that are over included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,30 +47,35 @@ class Sessions:
     def __init__(self, limit: int) -> None:
         """At most `limit` at once."""
         self._limit = limit
-        self._names: dict[int, str] = {}
+        self._live: set[int] = set()
+        self._names: OrderedDict[int, str] = OrderedDict()
         self._last = 0
 
     def __len__(self) -> int:
         """Count those that have not been forgotten."""
-        return len(self._names)
+        return len(self._live)
 
     def text(self, index: int) -> str:
-        """Write the address of a session's exporter; LookupError for none."""
+        """Write the address of a session's exporter, also when it is over: its records wait in windows. LookupError for none."""
         return self._names[index]
 
     def begin(self, name: str) -> int | None:
         """Number a session; None when there are too many."""
-        if len(self._names) >= self._limit:
+        if len(self._live) >= self._limit:
             return None
-        while not self._last or self._last in self._names:
-            self._last = (self._last + 1) % NUMBERS
+        self._last = self._last % (NUMBERS - 1) + 1
+        while self._last in self._live:
+            self._last = self._last % (NUMBERS - 1) + 1
+        self._live.add(self._last)
         self._names[self._last] = name
-        number, self._last = self._last, (self._last + 1) % NUMBERS
-        return number
+        self._names.move_to_end(self._last)
+        if len(self._names) > NAMES:
+            self._names.popitem(last=False)
+        return self._last
 
     def forget(self, index: int) -> None:
         """Free the number of a session whose last record has been decoded."""
-        self._names.pop(index, None)
+        self._live.discard(index)
 
 
 class TcpSource:

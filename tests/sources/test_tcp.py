@@ -7,6 +7,7 @@ import time
 import pytest
 
 from abusewatch.model.flow import concat
+from abusewatch.sources import tcp
 from abusewatch.sources.encode import encode
 from abusewatch.sources.tcp import Sessions, TcpSettings, TcpSource
 from abusewatch.wire.datagrams import FlowDecoder
@@ -153,6 +154,20 @@ def test_numbers_of_sessions_come_again_only_when_forgotten():
     assert one != two
     assert sessions.begin("c") is None
     sessions.forget(one)
-    assert sessions.begin("c") not in {None, two}
+    three = sessions.begin("c")
+    assert three not in {None, one, two}
+    assert [sessions.text(n) for n in (one, two, three)] == ["a", "b", "c"], "records of a session that is over still have a name"
     with pytest.raises(LookupError):
-        sessions.text(one)
+        sessions.text(99)
+
+
+def test_numbers_go_round(monkeypatch):
+    monkeypatch.setattr(tcp, "NUMBERS", 4)
+    sessions = Sessions(2)
+    first = [sessions.begin("a"), sessions.begin("b")]
+    sessions.forget(1)
+    assert [*first, sessions.begin("c")] == [1, 2, 3]
+    sessions.forget(3)
+    assert sessions.begin("d") == 1
+    sessions.forget(1)
+    assert sessions.begin("e") == 3, "2 is in use"
