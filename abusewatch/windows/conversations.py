@@ -52,7 +52,7 @@ class Conversations:
 
     def close(self, pane: Pane) -> Columns:
         """Add a pane's rows and give the conversations whose outcome is known by its end, as columns (see `outcomes.view`)."""
-        rows = self._followed(pairs.eligible(pane.rows))
+        rows = self._followed(pairs.eligible(pane.rows), part=pane.part)
         if r.length(rows):
             self._add(pairs.reduced(rows))
         return self._give(pane.end_us, final=pane.last)
@@ -63,11 +63,11 @@ class Conversations:
         self._pending, self._marks = {}, Marks()
         return out
 
-    def _followed(self, rows: Columns) -> Columns:
+    def _followed(self, rows: Columns, *, part: bool) -> Columns:
         if not r.length(rows):
             return rows
         rows = rows | {"key": pairs.key_of(rows)}
-        follow, raised = self.levels.admit(rows["slot"], rows["key"])
+        follow, raised = self.levels.admit(rows["slot"], rows["key"], part=part)
         if len(raised) and len(self):
             self._thin()
         rows["level"] = self.levels.of(rows["slot"])

@@ -11,6 +11,8 @@ import numpy as np
 from abusewatch.model.rows import Array
 from abusewatch.windows.order import U64, starts_of
 
+PARTS = 4  # a pane closes in about so many parts at the rate the engine is built for
+
 
 @dataclass(slots=True)
 class Levels:
@@ -20,15 +22,16 @@ class Levels:
     thinned: int = 0
     _level: Array = field(default_factory=lambda: np.zeros(0, np.uint8))
 
-    def admit(self, slot: Array, key: U64) -> tuple[Array | None, Array]:
-        """Give the rows to follow (None: all) and the slots whose level rose just now."""
+    def admit(self, slot: Array, key: U64, *, part: bool = False) -> tuple[Array | None, Array]:
+        """Give the rows to follow (None: all) and the slots whose level rose just now. A `part` of a pane has a part of its budget."""
+        budget = self.budget // PARTS if part else self.budget
         self._grow(int(slot.max()) + 1)
         rows = np.bincount(slot, minlength=len(self._level))
-        watched = np.flatnonzero((rows > self.budget) | (self._level > 0))
+        watched = np.flatnonzero((rows > budget) | (self._level > 0))
         if not len(watched):
             return None, watched
         before = self._level[watched]
-        self._level[watched] = np.maximum(_wanted(slot, key, watched, rows, self.budget), before.astype(np.int64) - 1).astype(np.uint8)
+        self._level[watched] = np.maximum(_wanted(slot, key, watched, rows, budget), before.astype(np.int64) - 1).astype(np.uint8)
         raised = watched[self._level[watched] > before]
         level = self._level[slot]
         if not level.any():

@@ -20,11 +20,15 @@ BEGINNING = 1 << 62
 
 @dataclass(frozen=True, slots=True)
 class Pane:
-    """One closed pane: rows whose end lies in (end - length, end], and the event time of its close in microseconds."""
+    """One closed pane: rows whose end lies in (end - length, end], and the event time of its close in microseconds.
+
+    `part`: it was closed early because it was full, and more of the same pane will follow.
+    """
 
     end_us: int
     rows: Columns
     last: bool = False
+    part: bool = False
 
 
 @dataclass(slots=True)
@@ -33,7 +37,7 @@ class Panes:
 
     pane_us: int = 5 * SECOND
     lateness_us: int = 10 * SECOND
-    row_budget: int = 1_000_000
+    row_budget: int = 400_000
     restart: bool = False
     late_rows: int = 0
     split_panes: int = 0
@@ -108,8 +112,8 @@ class Panes:
     def _over_budget(self) -> list[Pane]:
         full = sorted(n for n, size in self._sizes.items() if size > self.row_budget)
         self.split_panes += len(full)
-        return [self._close(n) for n in full]
+        return [self._close(n, part=True) for n in full]
 
-    def _close(self, n: int) -> Pane:
+    def _close(self, n: int, *, part: bool = False) -> Pane:
         self._sizes.pop(n, None)
-        return Pane((n + 1) * self.pane_us, r.join(self._open.pop(n)))
+        return Pane((n + 1) * self.pane_us, r.join(self._open.pop(n)), part=part)
