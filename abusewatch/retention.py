@@ -6,6 +6,7 @@ mail under way) is not deleted. The job runs hourly; nothing outlives its limit 
 
 from typing import NamedTuple, Protocol
 
+from abusewatch.storage.holdings import Holding
 from abusewatch.storage.limits import Limits
 
 DAY_US = 86_400_000_000
@@ -24,7 +25,7 @@ class Rule(NamedTuple):
 TABLE = (
     Rule("evidence", "addresses of attacked third parties, ports, times, counts", 7, "the case is closed",
          "to write the closing mail, to answer replies to it, and to open a case again that was closed by mistake"),
-    Rule("incident", "the customer, his offending addresses, kind, times, counts; no third party", 365, "the case is closed",
+    Rule("incident", "the customer, his offending addresses, kind, times, counts, the desk's notes; no third party", 365, "the case is closed",
          "to know a customer who comes back, and to answer who was told of what"),
     Rule("body", "the text of a mail: addresses of one attacked operator, or of the customer", 7, "it was sent or cancelled",
          "to answer a reply that quotes nothing; the recipient has his copy"),
@@ -47,6 +48,19 @@ def limits() -> Limits:
 def days(name: str) -> int:
     """Tell the limit of one class, in days: what the mails promise is this number."""
     return next(rule.days for rule in TABLE if rule.name == name)
+
+
+class Countable(Protocol):
+    """A store that can count what it holds."""
+
+    def holdings(self, now_us: int) -> list[Holding]:
+        """Count what is held of each class of data."""
+
+
+def inventory(store: Countable, now_us: int) -> list[tuple[Rule, Holding]]:
+    """Put beside each line of the table what is held of it now."""
+    held = {holding.name: holding for holding in store.holdings(now_us)}
+    return [(rule, held[rule.name]) for rule in TABLE]
 
 
 class Purgeable(Protocol):

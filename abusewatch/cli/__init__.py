@@ -25,6 +25,8 @@ COMMANDS = {
     "status": "status",
     "case": "moves",
     "outbox": "moves",
+    "privacy": "privacy",
+    "ledger": "privacy",
     "version": "version",
 }
 """Each command and its module, imported when it is called: `abusewatch version` must not load numpy."""

@@ -11,6 +11,7 @@ from abusewatch.model.message import Message
 from abusewatch.outbox import Entry
 from abusewatch.outbox.budgets import Budgets
 from abusewatch.storage.database import Database
+from abusewatch.storage.holdings import Holding, holdings
 from abusewatch.storage.ledger import GENESIS, Line, following
 from abusewatch.storage.limits import Limits
 from abusewatch.storage.sqlite_cases import SqliteCases
@@ -145,6 +146,11 @@ class SqliteStore(SqliteCases, SqliteDesk):
         if not dry_run and any(counts.values()):
             self.database.wipe()
         return counts
+
+    def holdings(self, now_us: int) -> list[Holding]:
+        """Count what is held of each class of data."""
+        with self.database.reading() as db:
+            return holdings(db, now_us)
 
     def ledger(self) -> list[Line]:
         """Read the ledger, oldest line first."""
