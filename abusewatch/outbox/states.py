@@ -12,6 +12,18 @@ STATES: tuple[str, ...] = get_args(State)
 EVENTS: tuple[str, ...] = get_args(Event)
 
 
+MEANING: dict[State, str] = {
+    "queued": "to be handed over at once",
+    "leased": "being handed over now",
+    "retrying": "not taken yet; waits for its next try",
+    "sent": "a server has taken it",
+    "held": "waits for the desk, or for room in a budget; `reason` says which",
+    "parked": "refused for good, or it came back; lies with the desk",
+    "expired": "not taken for five days; lies with the desk",
+    "cancelled": "given up by the desk",
+}
+
+
 class Move(NamedTuple):
     """One line of the table."""
 
