@@ -73,7 +73,7 @@ def customer_view(case: Incident) -> tuple[Incident, View]:
     return without_evidence(case, view), view
 
 
-SETTINGS = ReportSettings(organisation="Example Hosting", sender="abuse@provider.example", message_id_key=b"0123456789abcdef", evidence_days=30, phone="+1 555 0100")
+SETTINGS = ReportSettings(organisation="Example Hosting", sender="abuse@provider.example", message_id_key=b"0123456789abcdef", evidence_days=7, phone="+1 555 0100")
 CONTACT = Contact("noc@victim.example", "Victim Networks", "table", "203.0.113.0/24")
 CUSTOMER = Customer("C-1042", ("198.51.100.0/28",), ("security@customer.example",))
 

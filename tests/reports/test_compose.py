@@ -76,7 +76,7 @@ def test_an_operator_reads_all_he_needs(made, composer):
 
 def test_a_customer_reads_all_he_needs(made, composer):
     text = flat(composer.compose_customer(*made.customer_view(made.incident()), made.CUSTOMER, made.NOW))
-    for needed in ("AW-2026-000123", "198.51.100.7", "5 addresses", "203.0.113.0/24", "2001:db8:a::/48", "192.0.2.0/24", "Nobody accuses you", "1. ", "deleted 30 days after", "We read no content", "2026-11-01 10:00:03 UTC"):
+    for needed in ("AW-2026-000123", "198.51.100.7", "5 addresses", "203.0.113.0/24", "2001:db8:a::/48", "192.0.2.0/24", "Nobody accuses you", "1. ", "deleted 7 days after", "We read no content", "2026-11-01 10:00:03 UTC"):
         assert needed in text, needed
     assert not any(address in text for address in (*made.OPERATOR_A, *made.OPERATOR_B))
 
