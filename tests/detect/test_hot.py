@@ -1,0 +1,49 @@
+"""A rule on both directions keeps the panes around a burst, and nothing of those who send little."""
+
+import numpy as np
+
+from abusewatch.detect.hot import Held, Hot
+from abusewatch.detect.views import View
+
+SECOND = 1_000_000
+
+
+def pane(slots, groups, sent):
+    return View({name: np.array(values) for name, values in (("slot", slots), ("group", groups), ("sent", sent))}, {})
+
+
+def hot(bound=100):
+    return Hot(({"sent": bound},), 20 * SECOND, lambda v, at: {"sent": v["sent"][at].astype(float)}, lambda v, at: v["group"][at].astype(np.uint64))
+
+
+def turns(*panes):
+    state, kept = hot(), []
+    for n, view in enumerate([*panes, None]):
+        held = Held(view, np.arange(len(view["slot"])), (n + 1) * 5 * SECOND) if view else None
+        before = state.turn(held, slots=8)
+        kept.append(before.at.tolist() if before else None)
+    return kept[1:]
+
+
+def test_who_sends_little_is_not_kept():
+    assert turns(pane([1, 2], [11, 22], [5, 90])) == [[1]]
+
+
+def test_the_panes_before_and_after_a_burst_are_kept():
+    quiet = pane([1, 2], [11, 22], [0, 0])
+    assert turns(quiet, pane([1, 2], [11, 22], [50, 1]), quiet) == [[0], [0], [0]]
+
+
+def test_two_panes_before_are_not_and_after_the_grace_neither():
+    quiet = pane([1], [11], [0])
+    assert turns(quiet, quiet, pane([1], [11], [50]), *[quiet] * 6) == [[], [0], [0], [0], [0], [0], [0], [], []]
+
+
+def test_a_busy_address_is_kept_only_in_the_group_that_is_hot():
+    assert turns(pane([1, 1, 1], [11, 12, 13], [24, 24, 26])) == [[2]]
+
+
+def test_new_slots_may_come_at_any_time():
+    state = hot()
+    state.turn(Held(pane([0], [1], [50]), np.array([0]), 5 * SECOND), slots=1)
+    assert state.turn(Held(pane([900], [2], [50]), np.array([0]), 10 * SECOND), slots=901).at.tolist() == [0]
