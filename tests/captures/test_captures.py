@@ -86,7 +86,7 @@ def test_capture_holds_documentation_addresses_and_no_payload(folder):
 @every_folder
 def test_expectation_is_of_the_documented_form(folder):
     expected = expectation(folder)
-    assert set(expected) <= {"packets", "own", "customer", "finding"}
+    assert set(expected) <= {"packets", "own", "ports", "customer", "finding"}
     own = [ipaddress.ip_network(prefix) for prefix in expected["own"]]
     for customer in expected.get("customer", []):
         assert set(customer) <= {"id", "prefixes", "contacts", "roles"}
@@ -95,7 +95,7 @@ def test_expectation_is_of_the_documented_form(folder):
     for finding in expected.get("finding", []):
         assert set(finding) <= {"rule", "kind", "offender", "target_ports", "min_targets"}
         assert finding["min_targets"] >= 1
-        ipaddress.ip_address(finding["offender"])
+        assert "offender" in finding or "ports" in expected
     assert folder.name.startswith("benign-") == ("finding" not in expected)
 
 
@@ -103,7 +103,8 @@ def test_expectation_is_of_the_documented_form(folder):
 def test_offender_is_in_the_capture(folder):
     sources = {bytes(dpkt.ethernet.Ethernet(frame).data.src) for frame in frames(folder)}
     for finding in expectation(folder).get("finding", []):
-        assert ipaddress.ip_address(finding["offender"]).packed in sources
+        if "offender" in finding:
+            assert ipaddress.ip_address(finding["offender"]).packed in sources
 
 
 @every_folder
