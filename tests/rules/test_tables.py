@@ -1,0 +1,45 @@
+"""Labelled flow tables, where the corpus is there: what is found stays found, and no look-alike is accused, with its role or without."""
+
+import json
+
+import pytest
+
+from abusewatch.inventory import load as load_inventory
+from abusewatch.inventory import of_prefixes
+from benchmarks.quality import CUSTOMERS, run, score, table
+from tests.rules.boundaries import RULES
+
+LOOKALIKES = ("synth-ok-mailserver", "synth-ok-git-poll", "synth-ok-backup", "benign-sip", "benign-tor", "benign-browsing")
+ATTACKS = ("ssh-902-brute", "nmap-syn-1000", "udp-sweep-96", "spambot", "icmp-blacknurse", "synth-udp-flood", "synth-ntp-reflector", "synth-sip-scan")
+SAMPLED = ("synth-sip-scan", "synth-udp-flood", "nmap-syn-1000", "ssh-hydra-8")
+
+pytestmark = pytest.mark.corpus
+
+
+def scored(corpus, names, inventory, sampling=1):
+    truth = [t for t in json.loads((corpus / "flows/truth.json").read_text()) if t["scenario"] in names]
+    assert len(truth) == len(names)
+    return score(truth, [run(table(corpus / f"flows/{t['scenario']}.csv.gz"), inventory, sampling) for t in truth])
+
+
+def test_no_lookalike_is_accused_without_its_role(corpus):
+    assert scored(corpus, LOOKALIKES, of_prefixes([CUSTOMERS])).false == []
+
+
+def test_nor_with_the_role_a_provider_would_set(corpus):
+    inventory = load_inventory(RULES.parent / "tests/rules/roles.toml")
+    result = scored(corpus, ["synth-ok-backup"], inventory)
+    assert result.false == []
+    assert result.benign == 1
+
+
+def test_attacks_are_found(corpus):
+    result = scored(corpus, ATTACKS, of_prefixes([CUSTOMERS]))
+    assert result.hit == result.wanted
+    assert result.false == []
+
+
+def test_attacks_are_found_in_a_sample(corpus):
+    result = scored(corpus, SAMPLED, of_prefixes([CUSTOMERS]), sampling=10)
+    assert result.hit == result.wanted
+    assert result.false == []
