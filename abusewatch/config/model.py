@@ -119,8 +119,9 @@ class Source(Section):
     """Where flow records come from; one `[[source]]` each."""
 
     name: Name = Field(default="flow", description="Name in metrics and log: lower case letters, digits, hyphens.")
-    type: Literal["udp"] = Field(
-        default="udp", description="`udp`: NetFlow v5 and v9, IPFIX and sFlow v5, recognised by themselves."
+    type: Literal["udp", "ipfix-tcp"] = Field(
+        default="udp",
+        description="`udp`: NetFlow v5 and v9, IPFIX and sFlow v5, recognised by themselves; `ipfix-tcp`: IPFIX sessions.",
     )
     listen: Endpoint = Field(description="ADDRESS:PORT to receive on. A socket that systemd hands over for it is used.")
     exporters: tuple[Prefix, ...] = Field(

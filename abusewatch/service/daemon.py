@@ -35,6 +35,7 @@ from abusewatch.service.intake import Feed, Intake
 from abusewatch.service.notify import notify, watchdog_secs
 from abusewatch.service.returns import Returns
 from abusewatch.sources.activation import inherited_sockets
+from abusewatch.sources.tcp import TcpSettings, TcpSource
 from abusewatch.sources.udp import UdpSettings, UdpSource
 from abusewatch.storage import SqliteStore, lock_state
 from abusewatch.storage.contact_cache import SqliteContacts
@@ -300,8 +301,10 @@ async def serve(path: Path) -> None:
     await daemon.run()
 
 
-def _source(source: Source, passed: Mapping[str, tuple[socket.socket, ...]]) -> UdpSource:
+def _source(source: Source, passed: Mapping[str, tuple[socket.socket, ...]]) -> UdpSource | TcpSource:
     address, port = endpoint(source.listen)
+    if source.type == "ipfix-tcp":
+        return TcpSource(TcpSettings(address, port, source.exporters), source.name)
     settings = UdpSettings(address, port, allow=source.exporters)
     return UdpSource(settings, source.name, sockets=passed.get(source.name, ()))
 

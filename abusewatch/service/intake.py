@@ -12,6 +12,7 @@ from prometheus_client import Counter
 
 from abusewatch.model.flow import FlowBatch
 from abusewatch.pipeline import Pipeline
+from abusewatch.sources.tcp import TcpSource
 from abusewatch.sources.udp import Taken, UdpCounts, UdpSource
 from abusewatch.telemetry import Meter, Telemetry
 from abusewatch.wire.datagrams import FlowDecoder
@@ -32,7 +33,7 @@ COUNT_SECS = 1.0
 class Feed:
     """A source with the decoder that remembers its exporters. `sampling` is used for records that do not tell their rate."""
 
-    source: UdpSource
+    source: UdpSource | TcpSource
     sampling: int
     number: int
     decoder: FlowDecoder = field(default_factory=FlowDecoder)
@@ -79,7 +80,7 @@ class Intake:
 
     def start(self) -> None:
         """Open all sources and begin. OSError when one cannot be opened; those before it are closed again."""
-        opened: list[UdpSource] = []
+        opened: list[UdpSource | TcpSource] = []
         try:
             for feed in self.feeds:
                 self._telemetry.declare_source(feed.source.name)
@@ -159,6 +160,9 @@ class Intake:
             self._guarded("detect", partial(self._pipeline.advance, self.newest_us + silent_us))
 
     def _take(self, feed: Feed) -> bool:
+        if isinstance(feed.source, TcpSource):
+            for session in feed.source.ended():
+                feed.decoder.forget(session)
         taken = feed.source.take(DATAGRAMS)
         if taken is None:
             return False

@@ -8,7 +8,7 @@ import structlog
 
 from abusewatch.model import address
 from abusewatch.service.intake import Feed
-from abusewatch.sources.exporters import FULL
+from abusewatch.sources.exporters import FULL, Exporters
 from abusewatch.wire.errors import WireError
 
 
@@ -18,6 +18,8 @@ def _file(folder: Path, feed: Feed) -> Path:
 
 def keep(folder: Path, feed: Feed, now_us: int) -> None:
     """Write what a feed's exporters have told, whole or not at all; a fault is logged and costs only this."""
+    if not isinstance(feed.source.exporters, Exporters):
+        return
     path = _file(folder, feed)
     part = path.with_suffix(".part")
     try:
@@ -31,13 +33,16 @@ def keep(folder: Path, feed: Feed, now_us: int) -> None:
 
 def recall(folder: Path, feed: Feed, now_us: int) -> int:
     """Take in what was kept, if it can be used, and count the templates; only of exporters that may still send."""
+    exporters = feed.source.exporters
+    if not isinstance(exporters, Exporters):
+        return 0  # the templates of a session end with it (RFC 7011 8.1)
 
     def number(name: str) -> int | None:
         try:
             hi, lo = address.parse(name)
         except ValueError:
             return None
-        index = int(feed.source.exporters.index_of(np.array([hi], np.uint64), np.array([lo], np.uint64))[0])
+        index = int(exporters.index_of(np.array([hi], np.uint64), np.array([lo], np.uint64))[0])
         return index if index < FULL else None
 
     try:

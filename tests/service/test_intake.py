@@ -15,6 +15,7 @@ from abusewatch.pipeline import Pipeline
 from abusewatch.service.intake import Feed, Intake
 from abusewatch.sources.encode import encode
 from abusewatch.sources.export import send
+from abusewatch.sources.tcp import TcpSettings, TcpSource
 from abusewatch.sources.udp import UdpSettings, UdpSource
 from abusewatch.telemetry import Telemetry
 
@@ -157,3 +158,20 @@ def test_a_port_that_is_taken_leaves_nothing_open(pipeline):
         with pytest.raises(OSError, match="in use"):
             intake.start()
         assert first.addresses == ()
+
+
+def test_ipfix_sessions_over_tcp_are_heard_and_their_templates_end_with_them(pipeline, root, found):
+    source = TcpSource(TcpSettings("127.0.0.1", 0, ("127.0.0.1",)), "session")
+    intake = Intake([Feed(source, 0, 0)], pipeline, Telemetry())
+    intake.start()
+    try:
+        messages = [d.payload for d in encode(Inputs([str(root / "captures/ssh-login-attack/capture.pcap")]).batches(), "ipfix")]
+        with socket.create_connection(source.addresses[0], 5) as connection:
+            connection.sendall(b"".join(messages))
+        until(lambda: intake.feeds[0].records >= 300)
+        with socket.create_connection(source.addresses[0], 5) as connection:
+            connection.sendall(messages[1])  # data whose template the first session told
+            until(lambda: intake.feeds[0].decoder.accounts and any(a.missing_templates for a in intake.feeds[0].decoder.accounts))
+    finally:
+        intake.stop(10)
+    assert {d.finding.rule for d in found} == {"ssh-login-attack"}
