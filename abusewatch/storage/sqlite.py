@@ -54,7 +54,8 @@ class SqliteStore(SqliteCases, SqliteDesk):
         """
         with self.database.reading() as db:
             rows = db.execute(
-                """SELECT id, version FROM incident AS i WHERE (examined < version OR again_us <= ?)
+                """SELECT id, version FROM incident AS i WHERE id IN (
+                     SELECT id FROM incident WHERE examined < version UNION SELECT id FROM incident WHERE again_us <= ?)
                    AND (state <> 'closed' OR EXISTS (SELECT 1 FROM outbox WHERE incident = i.id AND outbox.state = 'sent'))
                    ORDER BY updated_us, id LIMIT ?""",
                 (now_us, limit),
