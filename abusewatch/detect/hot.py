@@ -60,14 +60,15 @@ class Hot:
         return Held(before.view, at[wanted], before.end_us)
 
     def _of_hot_slots(self, held: Held) -> Index:
-        return held.at[self._slots_us[held.view["slot"][held.at]] >= held.end_us]
+        hot = self._slots_us >= held.end_us
+        return held.at[hot.take(held.view["slot"].take(held.at))]
 
     def _warm(self, now: Held, slots: int) -> None:
         if len(self._slots_us) < slots:
             grown = np.full(max(slots, 2 * len(self._slots_us)), -(1 << 62), np.int64)
             grown[: len(self._slots_us)] = self._slots_us
             self._slots_us = grown
-        slot, until_us = now.view["slot"][now.at], now.end_us + self.wait_us
+        slot, until_us = now.view["slot"].take(now.at), now.end_us + self.wait_us
         values = self.values(now.view, now.at)
         sums: dict[str, Array] = {name: np.bincount(slot, weights=value, minlength=slots) for name, value in values.items()}
         self._slots_us[np.flatnonzero(reached(self.gates, sums, SHARE))] = until_us

@@ -251,10 +251,13 @@ class _Picked(View):
         super().__init__({}, {})
         self._view = view
         self._at = at
+        self._whole = len(at) == view.rows  # then nothing is copied
 
     def __getitem__(self, name: str) -> np.ndarray:
+        if self._whole:
+            return self._view[name]
         if name not in self._made:
-            self._made[name] = self._view[name][self._at]
+            self._made[name] = self._view[name].take(self._at)
         return self._made[name]
 
     def shared(self, name: str, make: Callable[[View], Array]) -> Array:
@@ -268,7 +271,7 @@ class _Picked(View):
         return len(self._at)
 
     def stored(self, name: str) -> np.ndarray:
-        return self._view.stored(name)[self._at]
+        return self._view.stored(name) if self._whole else self._view.stored(name).take(self._at)
 
 
 class _CompiledMeasure:
