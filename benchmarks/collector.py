@@ -55,7 +55,7 @@ class Decide:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--decode-only", action="store_true")
-    parser.add_argument("--rcvbuf", type=int, default=4 << 20)
+    parser.add_argument("--rcvbuf", type=int, default=UdpSettings().rcvbuf_bytes)
     arguments = parser.parse_args()
     stopping = []
     signal.signal(signal.SIGTERM, lambda *_: stopping.append(time.monotonic()))
