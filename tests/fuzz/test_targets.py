@@ -17,6 +17,6 @@ def test_seeds_and_every_cut_of_them(name):
             target(seed[:end])
 
 
-@pytest.mark.parametrize("path", CRASHES, ids=lambda path: path.name)
-def test_what_once_broke_holds(path):
-    TARGETS[path.name.partition("-")[0]][0](path.read_bytes())
+def test_what_once_broke_holds():
+    for path in CRASHES:
+        TARGETS[path.name.partition("-")[0]][0](path.read_bytes())
