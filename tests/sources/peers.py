@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 PATHS = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+ENVIRONMENT = os.environ | {"PATH": PATHS, "TZ": "UTC", "LC_ALL": "C.UTF-8"}
+"""They print times of the zone and words of the language that they are told."""
 
 
 def need(*programs):
@@ -27,7 +29,7 @@ def free_port():
 
 
 def run(*command):
-    return subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=20, check=True, env=os.environ | {"PATH": PATHS}).stdout
+    return subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=20, check=True, env=ENVIRONMENT).stdout
 
 
 @contextmanager
@@ -38,7 +40,7 @@ def collector(folder, *options, program="nfcapd"):
     port = free_port()
     # The largest socket buffer it takes: the feeders do not wait for it.
     command = [program, "-p", port, "-w", folder, "-t", "3600", "-b", "127.0.0.1", "-B", "4000000", *options]
-    process = subprocess.Popen([str(c) for c in command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([str(c) for c in command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENVIRONMENT)
     try:
         deadline = time.monotonic() + 10
         while f":{port:04X} " not in Path("/proc/net/udp").read_text() and time.monotonic() < deadline:

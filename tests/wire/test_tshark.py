@@ -81,7 +81,7 @@ def test_every_field_both_know(corpus, tmp_path):
         path = tmp_path / "export.pcap"
         path.write_bytes(capture(parts))
         said = subprocess.run(
-            ["tshark", "-r", path, "-d", "udp.port==2055,cflow", "-T", "json", "--no-duplicate-keys"], capture_output=True, text=True, check=True, timeout=60,
+            ["tshark", "-r", path, "-d", "udp.port==2055,cflow", "-T", "json", "--no-duplicate-keys"], capture_output=True, text=True, check=True, timeout=60, env=peers.ENVIRONMENT,
         ).stdout  # fmt: skip
         decoder = FlowDecoder()
         for number, (part, frame) in enumerate(zip(parts, json.loads(said), strict=True)):
