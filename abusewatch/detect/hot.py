@@ -51,7 +51,7 @@ class Hot:
         before, self.held = self.held, now
         if before is None:
             return None
-        at = self._of_hot_slots(before)
+        at = before.at.take(self._in_hot_slots(before))
         group = self.hashes(before.view, at)
         where = np.minimum(np.searchsorted(self._groups, group), max(len(self._groups) - 1, 0))
         wanted = np.zeros(len(at), np.bool_)
@@ -59,9 +59,10 @@ class Hot:
             wanted = (self._groups[where] == group) & (self._groups_us[where] >= before.end_us)
         return Held(before.view, at[wanted], before.end_us)
 
-    def _of_hot_slots(self, held: Held) -> Index:
+    def _in_hot_slots(self, held: Held) -> Index:
+        """Which of the rows held belong to slots that are hot."""
         hot = self._slots_us >= held.end_us
-        return held.at[hot.take(held.view["slot"].take(held.at))]
+        return np.flatnonzero(hot.take(held.view["slot"].take(held.at)))
 
     def _warm(self, now: Held, slots: int) -> None:
         if len(self._slots_us) < slots:
@@ -72,19 +73,20 @@ class Hot:
         values = self.values(now.view, now.at)
         sums: dict[str, Array] = {name: np.bincount(slot, weights=value, minlength=slots) for name, value in values.items()}
         self._slots_us[np.flatnonzero(reached(self.gates, sums, SHARE))] = until_us
-        self._warm_groups(now, until_us)
-
-    def _warm_groups(self, now: Held, until_us: int) -> None:
-        at = self._of_hot_slots(now)
-        stay = self._groups_us >= now.end_us - self.wait_us
-        known, known_us = self._groups[stay], self._groups_us[stay]
-        if len(at):
-            group = self.hashes(now.view, at)
-            order = order_of(group)
-            starts = starts_of(group[order])
-            sums = {name: np.add.reduceat(value[order], starts) for name, value in self.values(now.view, at).items()}
-            hot = group[order][starts][reached(self.gates, sums, SHARE)]
-            old = ~np.isin(known, hot)
-            known, known_us = np.concatenate((known[old], hot)), np.concatenate((known_us[old], np.full(len(hot), until_us)))
+        rows = self._in_hot_slots(now)
+        hot = self._hot_groups(now.view, now.at.take(rows), {name: value.take(rows) for name, value in values.items()})
+        stay = (self._groups_us >= now.end_us - self.wait_us) & ~np.isin(self._groups, hot)
+        known = np.concatenate((self._groups[stay], hot))
+        known_us = np.concatenate((self._groups_us[stay], np.full(len(hot), until_us)))
         by_hash = np.argsort(known, kind="stable")
         self._groups, self._groups_us = known[by_hash], known_us[by_hash]
+
+    def _hot_groups(self, view: View, at: Index, values: Mapping[str, Array]) -> U64:
+        if not len(at):
+            return np.zeros(0, np.uint64)
+        group = self.hashes(view, at)
+        order = order_of(group)
+        group = group.take(order)
+        starts = starts_of(group)
+        sums = {name: np.add.reduceat(value.take(order), starts) for name, value in values.items()}
+        return group[starts][reached(self.gates, sums, SHARE)]
