@@ -14,6 +14,7 @@ from abusewatch.model import rows as r
 from abusewatch.model.customer import Customer, Direction
 from abusewatch.model.flow import FlowBatch
 from abusewatch.model.rows import Array, Columns
+from abusewatch.windows.order import Index
 
 PORT_KEY = np.uint64(0xFE << 56)  # upper half of the slot key of an exporter's interface; fe00::/8 is never an own prefix that carries traffic
 
@@ -80,40 +81,42 @@ class Inventory:
             Direction.INTERNAL: int(np.count_nonzero(internal)), Direction.SPOOFED: int(np.count_nonzero(behind_port)),
             Direction.TRANSIT: int(np.count_nonzero(foreign & ~behind_port)),
         }  # fmt: skip
-        parts = [
-            self._side(batch, np.flatnonzero(source), internal, behind_port, outbound=True),
-            self._side(batch, np.flatnonzero(target), internal, behind_port, outbound=False),
-            self._side(batch, np.flatnonzero(foreign), internal, behind_port, outbound=True, transit=True),
-        ]
-        rows = r.join([p for p in parts if r.length(p)] or [r.empty()])
+        rows = self._sides(batch, np.flatnonzero(source), np.flatnonzero(foreign), np.flatnonzero(target))
+        rows["internal"], rows["spoofed"] = internal.take(rows["internal"]), behind_port.take(rows["spoofed"])
         return (r.take(rows, rows["slot"] >= 0) if (rows["slot"] < 0).any() else rows), counts
 
-    def _side(
-        self, batch: FlowBatch, at: NDArray[np.intp], internal: NDArray[np.bool_], behind_port: NDArray[np.bool_], *, outbound: bool, transit: bool = False
-    ) -> Columns:
-        """The chosen records as seen from their source (`outbound`) or from their destination."""
-        own, peer = ("src", "dst") if outbound else ("dst", "src")
-        every = len(at) == len(batch)
+    def _sides(self, batch: FlowBatch, ours: Index, foreign: Index, target: Index) -> Columns:
+        """The records as seen from their source (`ours`, `foreign`), then from their destination (`target`)."""
+        sent = np.concatenate((ours, foreign)) if len(foreign) else ours
+        at = np.concatenate((sent, target))
 
-        def column(name: str) -> Array:
-            values: Array = getattr(batch, name)
-            return values if every else values[at]
+        def ends(name: str) -> tuple[Array, Array]:
+            src, dst = getattr(batch, f"src_{name}"), getattr(batch, f"dst_{name}")
+            return np.concatenate((src.take(sent), dst.take(target))), np.concatenate((dst.take(sent), src.take(target)))
 
-        own_hi, own_lo = column(f"{own}_hi"), column(f"{own}_lo")
-        key = (own_hi, own_lo)
-        if transit:
-            port = PORT_KEY | column("exporter").astype(np.uint64) << np.uint64(32) | column("input_if").astype(np.uint64)
-            key = (port, np.zeros(len(port), np.uint64))
-        return {
-            "slot": self.slots.of(*key, heard=not outbound),
-            "own_hi": own_hi, "own_lo": own_lo, "peer_hi": column(f"{peer}_hi"), "peer_lo": column(f"{peer}_lo"),
-            "own_port": column(f"{own}_port"), "peer_port": column(f"{peer}_port"), "protocol": column("protocol"), "flags": column("flags"),
-            "packets": column("packets"), "bytes": column("bytes"), "start_us": column("start_us"),
-            "end_us": np.maximum(column("end_us"), column("start_us")), "outbound": np.full(len(at), outbound),
-            "internal": internal if every else internal[at],
-            "transit": np.full(len(at), transit), "spoofed": behind_port if every else behind_port[at], "sampling_rate": column("sampling_rate"),
-            "input_if": column("input_if"), "exporter": column("exporter"), "frame": column("frame"),
+        (own_hi, peer_hi), (own_lo, peer_lo), (own_port, peer_port) = map(ends, ("hi", "lo", "port"))
+        start_us = batch.start_us.take(at)
+        outbound, transit = np.zeros(len(at), np.bool_), np.zeros(len(at), np.bool_)
+        outbound[: len(sent)] = True
+        transit[len(ours) : len(sent)] = True
+        rows: Columns = {
+            "own_hi": own_hi, "own_lo": own_lo, "peer_hi": peer_hi, "peer_lo": peer_lo, "own_port": own_port, "peer_port": peer_port,
+            "start_us": start_us, "end_us": np.maximum(batch.end_us.take(at), start_us), "outbound": outbound, "transit": transit,
+            "internal": at, "spoofed": at,
         }  # fmt: skip
+        for name in ("protocol", "flags", "packets", "bytes", "sampling_rate", "input_if", "exporter", "frame"):
+            rows[name] = getattr(batch, name).take(at)
+        rows["slot"] = np.concatenate(self._slots(rows, len(ours), len(sent)))
+        return rows
+
+    def _slots(self, rows: Columns, ours: int, sent: int) -> tuple[Array, Array, Array]:
+        hi, lo = rows["own_hi"], rows["own_lo"]
+        port = PORT_KEY | rows["exporter"][ours:sent].astype(np.uint64) << np.uint64(32) | rows["input_if"][ours:sent].astype(np.uint64)
+        return (
+            self.slots.of(hi[:ours], lo[:ours]),
+            self.slots.of(port, np.zeros(len(port), np.uint64)),
+            self.slots.of(hi[sent:], lo[sent:], heard=True),
+        )
 
     def _behind_customer_port(self, batch: FlowBatch, foreign: NDArray[np.bool_], exporter_name: Callable[[int], str]) -> NDArray[np.bool_]:
         if not self.ports or not foreign.any():
