@@ -1,6 +1,7 @@
 """Fixtures that every test may use."""
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -24,3 +25,13 @@ def corpus() -> Path:
             pytest.fail(message)
         pytest.skip(message)
     return folder
+
+
+@pytest.fixture(scope="session")
+def ipv6() -> None:
+    """For what needs ::1, which many a container has not."""
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        pytest.skip("no IPv6 on this machine")

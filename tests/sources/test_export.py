@@ -11,7 +11,7 @@ from abusewatch.sources.encode import Datagram, encode
 from abusewatch.sources.export import send
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+@pytest.mark.parametrize("host", ["127.0.0.1", pytest.param("::1", marks=pytest.mark.usefixtures("ipv6"))])
 def test_all_of_it_arrives(host):
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as receiver:

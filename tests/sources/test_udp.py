@@ -96,6 +96,7 @@ def test_a_jumbo_datagram_and_the_longest_there_is_fit_when_asked_for():
         assert [len(p) for _, p in take(source, 2)] == [9000, 65507]
 
 
+@pytest.mark.usefixtures("ipv6")
 def test_ipv6():
     with running(address="::1") as source:
         send(source, b"six")
