@@ -14,13 +14,12 @@ from pathlib import Path
 from abusewatch.detect.load import load as load_rules
 from abusewatch.inventory import of_prefixes
 from abusewatch.pipeline import Pipeline
+from abusewatch.service.intake import DATAGRAMS, GATHER_SECS
 from abusewatch.sources.udp import UdpSettings, UdpSource
 from abusewatch.wire.datagrams import FlowDecoder
 from benchmarks.stream import OWN
 
 ROOT = Path(__file__).resolve().parent.parent
-TAKE = 2000
-NAP_SECS = 0.005
 
 
 class Decide:
@@ -66,7 +65,7 @@ def main() -> None:
     first = None
     most_waiting = 0
     while True:
-        taken = source.take(TAKE)
+        taken = source.take(DATAGRAMS)
         if taken is None:
             if stopping:
                 break
@@ -76,8 +75,8 @@ def main() -> None:
         most_waiting = max(most_waiting, source.counts().waiting)
         decide.feed(taken)
         source.release(len(taken))
-        if len(taken) < 200 and not stopping:
-            time.sleep(NAP_SECS)  # small batches cost more a record than they gain in time
+        if len(taken) < DATAGRAMS and not stopping:
+            time.sleep(GATHER_SECS)  # as the daemon does
     source.stop()
     drained = time.monotonic()
     decide.finish()
