@@ -20,7 +20,7 @@ from benchmarks.stream import OWN
 
 ROOT = Path(__file__).resolve().parent.parent
 RCVBUF = 4 << 20
-"""Debian's net.core.rmem_max is the most that a program gets by asking. Ours forces its default of 32 MiB, as systemd does for it; fastnetmon does not ask."""
+"""Debian's net.core.rmem_max is the most that a program gets by asking. Ours forces its default of 64 MiB, as systemd does for it; fastnetmon does not ask."""
 
 NFACCTD = """\
 daemonize: false

@@ -44,8 +44,8 @@ class UdpSettings:
     address: str = "127.0.0.1"
     port: int = 2055
     allow: tuple[str, ...] = ()
-    rcvbuf_bytes: int = 32 << 20
-    ring_slots: int = 16384
+    rcvbuf_bytes: int = 64 << 20
+    ring_slots: int = 32_768
     slot_bytes: int = 9216
     max_exporters: int = LIMIT
 
