@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from abusewatch.cli.inputs import Inputs
-from abusewatch.cli.output import json_option, print_json
+from abusewatch.cli.output import FINDINGS, json_option, print_json
 from abusewatch.model import address
 from abusewatch.model.finding import iso
 from abusewatch.model.flow import FlowBatch
@@ -18,8 +18,9 @@ FLAGS = "FSRPAUEC"
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @json_option
-def flows(files: tuple[str, ...], *, as_json: bool) -> None:
-    """Print the flow records in captures, export captures and flow tables, one a line; `-` is stdin."""
+@click.pass_context
+def flows(ctx: click.Context, files: tuple[str, ...], *, as_json: bool) -> None:
+    """Print the flow records in captures, export captures and flow tables, one a line; `-` is stdin. Exit code 1 when a file is cut short."""
     inputs = Inputs(files)
     if as_json:
         for record in inputs.records():
@@ -29,6 +30,7 @@ def flows(files: tuple[str, ...], *, as_json: bool) -> None:
             for line in _lines(batch):
                 click.echo(line)
     inputs.report()
+    ctx.exit(FINDINGS if inputs.truncated else 0)
 
 
 def _plain(record: dict[str, Any]) -> dict[str, Any]:

@@ -43,6 +43,11 @@ class Inputs:
         for reading in self._readings():
             yield from self._guarded(reading.records())
 
+    @property
+    def truncated(self) -> bool:
+        """Whether a file ended before its own end: what was in the rest nobody knows."""
+        return bool(self.counts["truncated"])
+
     def report(self) -> None:
         """Tell on stderr what was not decoded, so that silence does not look like innocence."""
         for problem in self.problems[:PROBLEMS_SHOWN]:

@@ -97,7 +97,7 @@ def replay(  # noqa: PLR0913, PLR0917  # one argument an option
 ) -> None:
     """Say who attacked whom in captures, flow tables or captures of flow exports; `-` is stdin.
 
-    Exit code 1 when something was found, 0 when nothing was, 2 when the input could not be read.
+    Exit code 1 when something was found or a file is cut short, 0 when neither, 2 when the input could not be read.
     """
     parts = _parts(own, inventory_file, folder, contacts_file, config)
     inputs, sampler = Inputs(files), Sampler(sampling, seed=1)
@@ -117,7 +117,7 @@ def replay(  # noqa: PLR0913, PLR0917  # one argument an option
         click.echo(f"abusewatch: wrote {written} mails, findings.jsonl and report.html to {out}", err=True)
     print_lines(_summary(verdict, took), err=True)
     inputs.report()
-    ctx.exit(FINDINGS if verdict.detections else 0)
+    ctx.exit(FINDINGS if verdict.detections or inputs.truncated else 0)
 
 
 def _parts(

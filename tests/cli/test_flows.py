@@ -16,7 +16,7 @@ def test_flows_for_people_and_for_programs(abusewatch, attack):
 def test_a_truncated_capture_is_said(abusewatch, attack, tmp_path):
     (tmp_path / "cut.pcap").write_bytes(attack.read_bytes()[:1000])
     ran = abusewatch("flows", "cut.pcap")
-    assert ran.code == 0
+    assert ran.code == 1
     assert "truncated" in ran.err
 
 

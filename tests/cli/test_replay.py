@@ -127,6 +127,13 @@ def test_a_truncated_capture_gives_what_it_holds_and_says_so(abusewatch, attack,
     assert json.loads(ran.lines[0])["rule"] == "ssh-login-attack"
 
 
+def test_a_truncated_capture_without_a_finding_is_still_a_fault(abusewatch, attack, tmp_path):
+    (tmp_path / "cut.pcap").write_bytes(attack.read_bytes()[:1000])
+    ran = abusewatch("replay", "cut.pcap", *OWN, "--json")
+    assert (ran.code, ran.lines) == (1, [])
+    assert "truncated: packet" in ran.err
+
+
 def test_a_time_that_is_none_is_one_line(abusewatch, attack):
     assert "2026-11-01T10:00:00Z" in abusewatch("replay", attack, *OWN, "--from", "yesterday").refused()
 
