@@ -12,7 +12,7 @@ from abusewatch.cli.inputs import Inputs
 from abusewatch.config.assemble import rule_set
 from abusewatch.inventory import of_prefixes
 from abusewatch.pipeline import Pipeline
-from abusewatch.service.intake import Feed, Intake
+from abusewatch.service.intake import Feed, Intake, coverage
 from abusewatch.sources.encode import encode
 from abusewatch.sources.export import send
 from abusewatch.sources.tcp import TcpSettings, TcpSource
@@ -175,3 +175,15 @@ def test_ipfix_sessions_over_tcp_are_heard_and_their_templates_end_with_them(pip
     finally:
         intake.stop(10)
     assert {d.finding.rule for d in found} == {"ssh-login-attack"}
+
+
+def test_what_is_lost_lowers_the_coverage_that_findings_and_mails_claim():
+    feed = Feed(UdpSource(UdpSettings(port=0, allow=("127.0.0.1",), ring_slots=16)), 0, 0)
+    feed.records, feed.decoded = 900, 30
+    assert coverage([feed]) == 1.0
+    feed.lost = {(1, 5, 0): 100}
+    assert coverage([feed]) == 0.9
+    feed.lost = {(1, 9, 0): 10}  # datagrams of thirty records
+    assert coverage([feed]) == 0.75
+    feed.records, feed.lost = 900_000_000, {(1, 10, 0): 1}
+    assert coverage([feed]) < 1.0
