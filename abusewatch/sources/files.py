@@ -4,6 +4,7 @@ Captures (pcap, pcapng), captures of flow exports, bare export datagrams, files 
 the last also compressed, and from standard input. What was lost is counted; a file is refused only when nothing in it can be used.
 """
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -34,7 +35,7 @@ Walk = Callable[[Iterable[bytes]], Iterator[Frames]]
 CAPTURES: dict[bytes, Walk] = {**dict.fromkeys(pcap.MAGICS, pcap.frames), pcapng.SECTION_MAGIC: pcapng.frames}
 
 
-class Reading:
+class Reading(ABC):
     """One file being read, once: either `batches` or `records`.
 
     `kind` says what it is. `counts` has what was dropped, by reason; `problems` the same in words, a line each, for the
@@ -63,9 +64,9 @@ class Reading:
         """Close the file, for a reading that is not read to its end."""
         self._source.close()
 
+    @abstractmethod
     def batches(self) -> Iterator[FlowBatch]:
         """Give the flow records, in the order of the file (tables: by end time); InputError when there is nothing to use."""
-        raise NotImplementedError
 
     def records(self) -> Iterator[dict[str, Any]]:
         """Give each flow record by the names of its information elements; a packet of a capture is one record."""
