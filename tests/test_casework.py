@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given, settings
 from msgspec.structs import replace
 
-from abusewatch.casework import ASK_US, Casework
+from abusewatch.casework import Casework
 from abusewatch.contacts import OperatorTable, TableResolver
 from abusewatch.contacts.table import Entry
 from abusewatch.incidents import Change, correlate, everyone, expire
 from abusewatch.incidents.lifecycle import HOUR_US
+from abusewatch.incidents.mailing import ASK_US
 from abusewatch.model.contact import Contact
 from abusewatch.outbox import Outcome, settle
 from abusewatch.reports.compose import Composer

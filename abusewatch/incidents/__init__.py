@@ -3,13 +3,18 @@
 from abusewatch.incidents.correlate import correlate, identity
 from abusewatch.incidents.lifecycle import STATES, Change, expire, step
 from abusewatch.incidents.policy import Decision, decide, everyone
-from abusewatch.incidents.store import IncidentStore
+from abusewatch.incidents.readers import ContactResolver, Owners, Readers
+from abusewatch.incidents.store import CaseStore, IncidentStore
 
 __all__ = [
     "STATES",
+    "CaseStore",
     "Change",
+    "ContactResolver",
     "Decision",
     "IncidentStore",
+    "Owners",
+    "Readers",
     "correlate",
     "decide",
     "everyone",

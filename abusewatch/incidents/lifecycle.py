@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple, get_args
 from msgspec.structs import replace
 
 from abusewatch.model.incident import Incident
+from abusewatch.model.transitions import Move, Transitions
 
 State = Literal["open", "active", "quiet", "resolved", "reopened", "closed"]
 Event = Literal["seen", "told", "silence", "fixed", "close", "reopen"]
@@ -26,16 +27,7 @@ MEANING: dict[State, str] = {
 }
 
 
-class Move(NamedTuple):
-    """One line of the table."""
-
-    state: State
-    event: Event
-    next: State
-    by: str
-
-
-MOVES = (
+MOVES: tuple[Move[State, Event], ...] = (
     Move("open", "seen", "open", "engine"),
     Move("open", "told", "active", "casework"),
     Move("open", "silence", "quiet", "clock"),
@@ -79,7 +71,7 @@ SILENCE_US: dict[str, int] = {
 that pauses stay one case.
 """
 
-_TABLE: dict[tuple[str, str], Move] = {(m.state, m.event): m for m in MOVES}
+_TABLE = Transitions(MEANING, MOVES)
 
 
 class LifecycleError(ValueError):
@@ -88,7 +80,7 @@ class LifecycleError(ValueError):
 
 def step(state: str, event: Event) -> State:
     """Look up the next state; LifecycleError when the table has no such line."""
-    move = _TABLE.get((state, event))
+    move = _TABLE.find(state, event)
     if move is None:
         raise LifecycleError(f"an incident that is {state} has no event {event}")
     return move.next
@@ -118,9 +110,7 @@ def document() -> str:
     lines += ["Written from `abusewatch/incidents/lifecycle.py`; a test compares the two.", ""]
     lines += ["| state | means | `silence` after the last sighting |", "|---|---|---|"]
     lines += [f"| {s} | {MEANING[s]} | {_hours(SILENCE_US.get(s))} |" for s in get_args(State)]
-    lines += ["", "| state | event | next state | moved by |", "|---|---|---|---|"]
-    lines += [f"| {m.state} | {m.event} | {m.next} | {m.by} |" for m in MOVES]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n\n" + _TABLE.page()
 
 
 def _hours(us: int | None) -> str:

@@ -9,6 +9,11 @@ from abusewatch.model.message import Stage, Told
 EVERY_US = DAY_US
 """Between two mails of a case to one recipient (threats.md T7: 1 mail/case/24 h)."""
 
+WAIT_US = 600_000_000
+"""Until the next look at a case whose operators wait for a budget."""
+ASK_US = 60_000_000
+"""Until the first look at a case whose operators were not known yet."""
+
 
 class Step(NamedTuple):
     """The mail to write now (None: none), its number in the thread, and when to look again (None: at the next change)."""
@@ -36,3 +41,8 @@ def next_mail(incident: Incident, told: Told | None, last_us: int, now_us: int) 
     if now_us < again_us:
         return Step(None, again_us=again_us)
     return Step("update", following) if told.sent else Step(None, again_us=now_us + EVERY_US)
+
+
+def ask_again_us(incident: Incident, now_us: int) -> int | None:
+    """Say when a contact that is not known yet may be: a registry answers in a minute, or is down for hours."""
+    return None if incident.state == "closed" else now_us + max(ASK_US, (now_us - incident.opened_us) // 4)

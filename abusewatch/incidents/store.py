@@ -1,10 +1,11 @@
-"""What the flow side needs of a store: the open incidents, names for new ones, and a durable commit of changes."""
+"""What is needed of a store: by the flow side to keep incidents, by casework to tell of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from abusewatch.incidents.lifecycle import Change
 from abusewatch.model.incident import Incident
+from abusewatch.model.message import Message, Told
 
 
 class IncidentStore(Protocol):
@@ -21,3 +22,38 @@ class IncidentStore(Protocol):
 
     def save(self, changes: Sequence[Change]) -> None:
         """Write all changes in one transaction, durably; saving the same change again alters nothing."""
+
+
+class CaseStore(Protocol):
+    """The other bank: what was looked at and told, and the one commit that joins a case to its mail."""
+
+    def due(self, limit: int, now_us: int) -> list[tuple[Incident, int]]:
+        """List incidents with a version that was not looked at yet, or whose time to look again has come.
+
+        The longest waiting first; of closed ones those that somebody was told of.
+        """
+
+    def told(self, incident: str) -> Mapping[tuple[str, str], Told]:
+        """Give the last mail to each (audience, recipient in lower case) of the case, in the outbox or gone."""
+
+    def room(self, now_us: int) -> int:
+        """Count the mails to operators that the budgets of this hour still let go."""
+
+    def commit(  # noqa: PLR0913  # one transaction: all of it or nothing
+        self,
+        incident: str,
+        version: int,
+        messages: Sequence[Message],
+        blocked: Sequence[tuple[str, str, str]],
+        *,
+        hold: str | None,
+        now_us: int,
+        again_us: int | None,
+        waiting: int,
+    ) -> int:
+        """Enqueue and mark in one durable transaction; returns how many mails were new.
+
+        A mail whose `dedup` is known is left alone. With `hold` (the reason) new mails wait for the desk, and those over
+        a budget wait for room; any other new mail makes the incident one that has been told. At `again_us` it is due
+        again; `waiting` counts the operators that are not written to yet.
+        """

@@ -1,7 +1,8 @@
 """The tables of the outbox as a page: docs/outbox.md is this text, and a test says so."""
 
 from abusewatch.outbox.budgets import HOUR_US, STALE_US, TABLE, Budgets
-from abusewatch.outbox.states import BACKOFF_FIRST_SECS, BACKOFF_LAST_SECS, LIFETIME_US, MEANING, MOVES
+from abusewatch.outbox.states import BACKOFF_FIRST_SECS, BACKOFF_LAST_SECS, LIFETIME_US, MEANING
+from abusewatch.outbox.states import TABLE as STATES
 
 HEAD = f"""# Mail on its way
 
@@ -51,10 +52,8 @@ class 5 parks the mail and counts against the mailbox; all else changes nothing.
 def document() -> str:
     """Write the page."""
     states = "".join(f"| {state} | {means} |\n" for state, means in MEANING.items())
-    moves = "\n| state | event | next state | moved by |\n|---|---|---|---|\n"
-    moves += "".join(f"| {m.state} | {m.event} | {m.next} | {m.by} |\n" for m in MOVES)
     limits = "".join(
         f"| `{line.name}` | {getattr(Budgets(), line.name)} | {line.counts} | {line.span_us // HOUR_US} h | {line.why} |\n"
         for line in TABLE
     )
-    return HEAD + states + moves + BUDGETS + limits + TAIL
+    return HEAD + states + "\n" + STATES.page() + BUDGETS + limits + TAIL

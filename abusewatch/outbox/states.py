@@ -6,6 +6,8 @@ taken it, refused it for good, or five days are over, and then it lies where a p
 
 from typing import Literal, NamedTuple, get_args
 
+from abusewatch.model.transitions import Move, Transitions
+
 State = Literal["queued", "leased", "sent", "retrying", "parked", "expired", "held", "cancelled"]
 Event = Literal["lease", "accepted", "deferred", "refused", "too_old", "release", "retry", "cancel", "hold", "room", "bounced"]
 STATES: tuple[str, ...] = get_args(State)
@@ -24,16 +26,7 @@ MEANING: dict[State, str] = {
 }
 
 
-class Move(NamedTuple):
-    """One line of the table."""
-
-    state: State
-    event: Event
-    next: State
-    by: str
-
-
-MOVES = (
+MOVES: tuple[Move[State, Event], ...] = (
     Move("queued", "lease", "leased", "delivery"),
     Move("retrying", "lease", "leased", "delivery"),
     Move("leased", "lease", "leased", "delivery, once the lease of one that died has run out"),
@@ -55,7 +48,7 @@ MOVES = (
     Move("parked", "cancel", "cancelled", "desk"),
     Move("expired", "cancel", "cancelled", "desk"),
 )
-_TABLE: dict[tuple[str, str], Move] = {(m.state, m.event): m for m in MOVES}
+TABLE = Transitions(MEANING, MOVES)
 
 SECOND_US = 1_000_000
 BACKOFF_FIRST_SECS, BACKOFF_LAST_SECS = 300, 4000
@@ -86,7 +79,7 @@ class Settlement(NamedTuple):
 
 def move(state: str, event: Event) -> State:
     """Look up the next state; OutboxError when the table has no such line."""
-    found = _TABLE.get((state, event))
+    found = TABLE.find(state, event)
     if found is None:
         raise OutboxError(f"a message that is {state} has no event {event}")
     return found.next
@@ -97,7 +90,7 @@ def desk_move(state: str, event: str, *, erased: bool = False) -> State:
 
     A mail whose text was `erased` cannot be sent again.
     """
-    found = _TABLE.get((state, event))
+    found = TABLE.find(state, event)
     if found is None or found.by != "desk":
         raise OutboxError(f"a message that is {state} has no event {event}")
     if erased and found.next == "queued":
