@@ -176,10 +176,13 @@ def _ports(columns: Columns) -> tuple[U16, U16]:
         mine = protocol == number
         if mine.any():
             told = _number(columns, name, count).astype(np.uint16)
+            is_told = told > 0  # of type and code in one, zero may mean that they stand in the port
             if f"{name}_type" in columns:
+                # Type and code of their own hold when they are zero as well: the port is the identifier of an echo then (Cisco ASA).
                 told |= (_number(columns, f"{name}_type", count) << np.uint64(8) | _number(columns, f"{name}_code", count)).astype(np.uint16)
+                is_told = np.ones(count, np.bool_)
             src = np.where(mine, np.uint16(0), src)
-            dst = np.where(mine & (told > 0), told, dst)
+            dst = np.where(mine & is_told, told, dst)
     return src, dst
 
 

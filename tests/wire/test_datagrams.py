@@ -161,11 +161,22 @@ def test_biflow_is_two_records(decoder):
 @pytest.mark.parametrize(("fields", "octets"), [
     (((32, 2),), struct.pack(">H", 0x0301)),
     (((176, 1), (177, 1)), b"\x03\x01"),
+    ((), b""),
 ])  # fmt: skip
 def test_icmp_type_and_code(decoder, fields, octets):
-    message = wire.ipfix(wire.fset(2, wire.template(300, *wire.V4, *fields)), wire.fset(300, wire.flow4(protocol=1, src_port=77, dst_port=0) + octets))
+    """In elements of their own, together in one, or in the place of a port."""
+    flow = wire.flow4(protocol=1, src_port=77, dst_port=0 if fields else 0x0301)
+    message = wire.ipfix(wire.fset(2, wire.template(300, *wire.V4, *fields)), wire.fset(300, flow + octets))
     (row,) = wire.rows(wire.feed(decoder, [message]))
     assert (row["src_port"], row["dst_port"]) == (0, 0x0301)
+
+
+@pytest.mark.parametrize(("fields", "expected"), [(((176, 1), (177, 1)), 0), (((32, 2),), 0x0301)])
+def test_icmp_type_zero(decoder, fields, expected):
+    """An echo's answer, whose identifier stands in the port's place; or type and code in one that the exporter does not fill."""
+    flow = wire.flow4(protocol=1, dst_port=0x0301)
+    (row,) = wire.rows(wire.feed(decoder, [wire.ipfix(wire.fset(2, wire.template(300, *wire.V4, *fields)), wire.fset(300, flow + bytes(2)))]))
+    assert row["dst_port"] == expected
 
 
 @pytest.mark.parametrize("length", [54, 65535])
