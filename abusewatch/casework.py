@@ -26,7 +26,7 @@ MOST = 1000
 """Mails to operators that are written for one incident at one look; the others follow at the next."""
 NOBODY: Mapping[tuple[str, str], Told] = MappingProxyType({})
 
-Policy = Callable[[Incident], Decision]
+Policy = Callable[[Incident, int], Decision]
 
 
 class Composer(Protocol):
@@ -55,12 +55,13 @@ class Blocked(NamedTuple):
 
 
 class Written(NamedTuple):
-    """The mails of a case that are due, those that failed, how many must wait for a budget, and when to look again."""
+    """The mails of a case that are due and whose wait for approval, those that failed, how many wait for a budget, and when to look again."""
 
     messages: tuple[Message, ...]
     blocked: tuple[Blocked, ...]
     waiting: int = 0
     again_us: int | None = None
+    approve: frozenset[Audience] = frozenset()
 
 
 class Report(NamedTuple):
@@ -106,23 +107,26 @@ class Casework:
     def _one(self, incident: Incident, version: int, now_us: int) -> Report:
         room = MOST if self._hold else min(MOST, self._store.room(now_us))
         written = self.messages(incident, now_us, told=self._store.told(incident.id), room=room)
-        messages, blocked, waiting, again_us = written
         new = self._store.commit(
-            incident.id, version, messages, blocked, hold=self._hold, now_us=now_us, again_us=again_us, waiting=waiting
-        )
-        return Report(incident, new, messages, blocked, waiting)
+            incident.id, version, written.messages, written.blocked, hold=self._hold, approve=written.approve,
+            now_us=now_us, again_us=written.again_us, waiting=written.waiting,
+        )  # fmt: skip
+        return Report(incident, new, written.messages, written.blocked, written.waiting)
 
     def messages(
         self, incident: Incident, now_us: int, told: Mapping[tuple[str, str], Told] = NOBODY, room: int = MOST
     ) -> Written:
         """Write the mails of an incident that are due, given the last ones; at most `room` to operators."""
-        decision, messages, blocked, waiting = self._policy(incident), [], [], 0
+        decision, messages, blocked, waiting = self._policy(incident, now_us), [], [], 0
         readers, missing = self._readers.find(incident, decision)
         moments = [ask_again_us(incident, now_us) if missing else None]
         for reader in readers:
             step = next_mail(incident, told.get((reader.audience, reader.recipient.lower())), reader.last_us, now_us)
             moments.append(step.again_us)
             if step.stage is None:
+                continue
+            if reader.audience in decision.quiet:
+                moments.append(decision.quiet[reader.audience])
                 continue
             if reader.audience == "operator" and room == 0:
                 waiting += 1
@@ -134,7 +138,7 @@ class Casework:
                 blocked.append(Blocked(reader.audience, reader.recipient, type(error).__name__))
         moments.append(now_us + WAIT_US if waiting else None)
         again_us = min((moment for moment in moments if moment is not None), default=None)
-        return Written(tuple(messages), tuple(blocked), waiting, again_us)
+        return Written(tuple(messages), tuple(blocked), waiting, again_us, decision.approve)
 
     def _compose(
         self, reader: Reader, incident: Incident, decision: Decision, stage: Stage, sequence: int, now_us: int

@@ -10,9 +10,10 @@ from msgspec.structs import replace
 from abusewatch.casework import Casework
 from abusewatch.contacts import OperatorTable, TableResolver
 from abusewatch.contacts.table import Entry
-from abusewatch.incidents import Change, correlate, everyone, expire
+from abusewatch.incidents import Change, Policy, correlate, everyone, expire
 from abusewatch.incidents.lifecycle import HOUR_US
 from abusewatch.incidents.mailing import ASK_US
+from abusewatch.incidents.policy import Line
 from abusewatch.model.contact import Contact
 from abusewatch.outbox import Outcome, settle
 from abusewatch.reports.compose import Composer
@@ -170,7 +171,7 @@ def test_a_replay_shows_what_would_go_to_whom_policy_ignored():
 def test_no_mail_names_an_address_outside_its_audience(one):
     store = MemoryStore()
     store.save([Change(one, None)])
-    messages, blocked, _, _ = casework(store, policy=everyone, unresolved=True).messages(one, T0)
+    messages, blocked, *_ = casework(store, policy=everyone, unresolved=True).messages(one, T0)
     attacked = RESOLVER.resolve([t.address for d in one.detections for t in d.targets])
     theirs = {}
     for contact, some in attacked.items():
@@ -267,6 +268,42 @@ def test_a_case_the_desk_closes_says_nothing_to_anybody(store):
     assert [r.enqueued for r in work.turn(T0 + HOUR_US)] == [0]
     assert work.turn(T0 + 99 * HOUR_US) == []
     assert recipients(store) == BOTH
+
+
+@pytest.mark.parametrize("make", [lambda path: MemoryStore(), lambda path: SqliteStore(path / "cases.db", limits())])
+def test_what_the_policy_wants_approved_waits_for_it(make, tmp_path):
+    store = make(tmp_path)
+    saved(store, detection(MIXED))
+    casework(store, policy=Policy((Line("operators", approve="operators"),))).turn(T0 + 1)
+    assert {(e.message.audience, e.state, e.reason) for e in store.messages()} == {("customer", "queued", ""), ("operator", "held", "approval")}
+    assert store.incident("AW-2026-000001").notified_us == T0 + 1
+    store.close()
+
+
+def test_an_approved_case_is_approved_until_the_desk_holds_it(store):
+    work = casework(store, policy=Policy((Line("operators", approve="everybody"),)))
+    saved(store, detection(["66.1.2.3"]))
+    work.turn(T0)
+    assert {e.state for e in store.messages()} == {"held"}
+    assert store.breakers() == []
+    store.approve_case("AW-2026-000001", T0 + 1)
+    saved(store, detection(["66.1.2.3", "9.9.9.9"], last_us=T0 + 900 * SECOND))
+    work.turn(T0 + 2)
+    assert {e.state for e in store.messages()} == {"queued"}
+    store.hold_case("AW-2026-000001", T0 + 3)
+    store.approve_case("AW-2026-000001", T0 + 4)
+    assert {e.state for e in store.messages()} == {"queued"}
+
+
+def test_who_is_left_in_peace_is_written_to_when_it_ends(store):
+    saved(store, detection(["66.1.2.3"]))
+    ends = T0 + HOUR_US
+    work = casework(store, policy=lambda one, now_us: everyone(one)._replace(quiet={"customer": ends} if now_us < ends else {}))
+    work.turn(T0)
+    assert recipients(store) == [("operator", "abuse@a.example")]
+    assert work.turn(ends - 1) == []
+    work.turn(ends)
+    assert recipients(store) == BOTH[:2]
 
 
 def test_a_contact_that_is_learned_later_is_told_later(store):

@@ -23,6 +23,7 @@ COMMANDS = {
     "roles": "roles",
     "diff": "diff",
     "status": "status",
+    "policy": "policy",
     "case": "moves",
     "outbox": "moves",
     "privacy": "privacy",

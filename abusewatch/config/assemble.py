@@ -2,13 +2,14 @@
 
 import ipaddress
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 from abusewatch import contacts, inventory
 from abusewatch.config.load import ConfigError, load
 from abusewatch.config.model import Config
+from abusewatch.config.position import line_of, lines_of
 from abusewatch.config.shipped import shipped
 from abusewatch.contacts import ContactsError, OperatorTable
 from abusewatch.detect.load import load as load_rules
@@ -50,29 +51,72 @@ def assemble(path: Path) -> Setup:
     except UnicodeDecodeError as error:
         raise SetupError([f"{path}:1: not UTF-8 text at byte {error.start}"]) from None
     faults: list[str] = []
-    rules, warnings = rule_set(config.rules.local, config.rules.disable, faults)
+    rules, warnings = rule_set(config.rules.local, config.rules.disable, faults, config.rules.observe)
     own = _part(lambda: _inventory(config), faults)
     table = _part(lambda: contacts.load(config.contacts.table) if config.contacts.table else OperatorTable(), faults)
     faults.extend(_unfit_keys(config))
+    lines = PolicyLines(path, config)
+    if own is not None:
+        faults.extend(lines.unknown_customers(own))
     if faults or own is None or table is None:
         raise SetupError(faults)
-    return Setup(config, rules, own, table, warnings)
+    return Setup(config, rules, own, table, (*warnings, *lines.unreached()))
+
+
+class PolicyLines:
+    """What only the whole setup can say about the lines of the policy, each remark with its place in the file."""
+
+    def __init__(self, path: Path, config: Config) -> None:
+        """Take the configuration and the file it came from."""
+        self._path = path
+        self._lines = config.policy.settings().own
+        self._places = lines_of(path.read_text("utf-8")) if self._lines else {}
+
+    def unknown_customers(self, own: Inventory) -> list[str]:
+        """Name customers that the inventory has not: their line would never speak of anybody."""
+        known = {customer.id for customer in own.customers}
+        return [
+            self._remark(number, "customer", f"the inventory has no customer {name!r}")
+            for number, line in enumerate(self._lines)
+            for name in line.customer
+            if name not in known
+        ]
+
+    def unreached(self) -> list[str]:
+        """Name lines that an earlier one leaves nothing to."""
+        return [
+            self._remark(number, "tell", f"is never asked: line {first + 1} takes all that it fits")
+            for number, line in enumerate(self._lines)
+            if (first := next((n for n in range(number) if self._lines[n].covers(line)), None)) is not None
+        ]
+
+    def _remark(self, number: int, key: str, words: str) -> str:
+        place = line_of(self._places, ("policy", "line", number, key))
+        return f"{self._path}:{place}: policy.line[{number}].{key}: {words}"
 
 
 def rule_set(
-    local: Path | None, disabled: Sequence[str], faults: list[str]
+    local: Path | None, disabled: Sequence[str], faults: list[str], observed: Sequence[str] = ()
 ) -> tuple[tuple[Rule, ...], tuple[str, ...]]:
-    """Load the shipped rules and the local ones over them: the rules and the warnings, faults added to the list."""
+    """Load the shipped rules and the local ones over them: the rules and the warnings, faults added to the list.
+
+    What is `observed` is at most that, so that the desk alone sees what it finds.
+    """
     loaded = load_rules([shipped("rules"), *([local] if local else [])])
     faults.extend(str(fault) for fault in loaded.faults)
     known = {rule.id for rule in loaded.rules}
     if not loaded.faults:
         faults.extend(
-            f"rules.disable: there is no rule {name!r}; there are {', '.join(sorted(known))}"
-            for name in disabled
+            f"rules.{key}: there is no rule {name!r}; there are {', '.join(sorted(known))}"
+            for key, names in (("disable", disabled), ("observe", observed))
+            for name in names
             if name not in known
         )
-    rules = tuple(rule for rule in loaded.rules if rule.id not in disabled)
+    rules = tuple(
+        replace(rule, status="observe") if rule.id in observed and rule.status == "stable" else rule
+        for rule in loaded.rules
+        if rule.id not in disabled
+    )
     return rules, tuple(str(warning) for warning in loaded.warnings)
 
 

@@ -3,15 +3,22 @@
 A key is here only if it does something in this version. Everything is frozen: a reload makes a new object or nothing.
 """
 
+import difflib
 import ipaddress
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from abusewatch.contacts.settings import ContactSettings
+from abusewatch.incidents import policy, quiet
+from abusewatch.model.kinds import BASES, KINDS, LEADS, SEVERITIES
 from abusewatch.model.mailbox import AddressError, addr_spec
+from abusewatch.model.message import Audience
 from abusewatch.outbox import budgets
+from abusewatch.reports.texts import languages
 
 SHORTEST_OWN_V4 = 8
 SHORTEST_OWN_V6 = 16
@@ -68,6 +75,44 @@ def _mailbox(text: str) -> str:
     return text
 
 
+def _one_of(text: str, known: Iterable[str], what: str) -> str:
+    """Return a word of a closed list; ValueError names the one that was meant, or all."""
+    some = list(known)
+    if text in some:
+        return text
+    close = difflib.get_close_matches(text, some, n=1, cutoff=0.6)
+    raise ValueError(
+        f"there is no {what} {text!r}; " + (f"did you mean {close[0]!r}?" if close else f"there are {', '.join(some)}")
+    )
+
+
+def _never(text: str) -> str:
+    """Check a mailbox, or a domain behind an @."""
+    try:
+        addr_spec(text if not text.startswith("@") else f"abuse{text}")
+    except AddressError:
+        raise ValueError(
+            f"{text!r} is neither a mailbox nor a domain; write abuse@one.example or @one.example"
+        ) from None
+    return text.lower()
+
+
+def _zone(text: str) -> str:
+    try:
+        ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(
+            f"there is no time zone {text!r}; write it like Europe/Amsterdam (is tzdata installed?)"
+        ) from None
+    return text
+
+
+def _hours(text: str) -> str:
+    if text:
+        quiet.quiet(text, ZoneInfo("UTC"))
+    return text
+
+
 def _beside(path: Path, info: ValidationInfo) -> Path:
     """Resolve a path from the folder of the file that names it."""
     base: Path = (info.context or {}).get("base", Path())
@@ -87,6 +132,13 @@ Endpoint = Annotated[str, AfterValidator(_endpoint)]
 Mailbox = Annotated[str, AfterValidator(_mailbox)]
 Place = Annotated[Path, AfterValidator(_beside)]
 ExistingPath = Annotated[Path, AfterValidator(_existing)]
+KindName = Annotated[str, AfterValidator(lambda text: _one_of(text, KINDS, "kind"))]
+SeverityName = Annotated[str, AfterValidator(lambda text: _one_of(text, SEVERITIES, "severity"))]
+BasisName = Annotated[str, AfterValidator(lambda text: _one_of(text, BASES, "basis"))]
+Language = Annotated[str, AfterValidator(lambda text: _one_of(text, sorted(languages()), "language"))]
+Refused = Annotated[str, AfterValidator(_never)]
+Zone = Annotated[str, AfterValidator(_zone)]
+Hours = Annotated[str, AfterValidator(_hours)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 
 
@@ -143,6 +195,9 @@ class Rules(Section):
         default=None, description="Folder of your own rules and overrides, e.g. `rules.d`."
     )
     disable: tuple[str, ...] = Field(default=(), description="Identifiers of rules that do not run.")
+    observe: tuple[str, ...] = Field(
+        default=(), description="Identifiers of rules whose findings the desk alone sees, whatever their status."
+    )
 
 
 class Store(Section):
@@ -252,6 +307,73 @@ class Budgets(Section):
         return budgets.Budgets(**self.model_dump())
 
 
+class PolicyLine(Section):
+    """What is done about some findings; the first line that fits decides, and behind them stand the shipped ones ([policy.md](policy.md))."""
+
+    kind: tuple[KindName, ...] = Field(default=(), description="Kinds of abuse it speaks of. Empty: all.")
+    severity: tuple[SeverityName, ...] = Field(
+        default=(), description="`low`, `medium`, `high`, `critical`. Empty: all."
+    )
+    basis: tuple[BasisName, ...] = Field(
+        default=(), description="`handshake`, `syn_only`, `one_way`, `anchored`, `unknown`. Empty: all."
+    )
+    customer: tuple[str, ...] = Field(default=(), description="Identifiers of customers. Empty: all.")
+    tell: Literal["nothing", "desk", "customer", "operators"] = Field(
+        description="Who is told, each with those before him; leads and what can be forged never go to operators."
+    )
+    approve: Literal["nobody", "operators", "everybody"] = Field(
+        default="nobody", description="Whose mail is held until `abusewatch case approve`."
+    )
+    least_confidence: float = Field(
+        default=0.0, ge=0, le=1, description="Below this confidence only the desk is told, from 0 to 1."
+    )
+    least_targets: int = Field(default=0, ge=0, description="Below this many attacked addresses only the desk is told.")
+    least_flows: int = Field(default=0, ge=0, description="Below this many records only the desk is told.")
+    why: str = Field(default="", max_length=200, description="A word for those who read the table.")
+
+    @field_validator("tell")
+    @classmethod
+    def _above_no_floor(cls, tell: policy.Tell, info: ValidationInfo) -> policy.Tell:
+        kinds, bases = info.data.get("kind", ()), info.data.get("basis", ())
+        if tell == "operators" and kinds and all(kind in LEADS or not KINDS[kind].operator_mail for kind in kinds):
+            raise ValueError(f"no line can have {', '.join(kinds)} told to operators; write customer, desk or nothing")
+        if tell == "operators" and bases and policy.PROVEN.isdisjoint(bases):
+            raise ValueError(
+                f"no line can have what may be forged ({', '.join(bases)}) told to operators; write customer"
+            )
+        return tell
+
+
+class Policy(Section):
+    """Who is told of what, and when not. `abusewatch policy show` prints the table in force."""
+
+    language: Language = Field(
+        default="en", description="Of mail to operators; customers have theirs in the inventory."
+    )
+    never: tuple[Refused, ...] = Field(
+        default=(), description="Mailboxes and domains (`@one.example`) of operators that want no reports."
+    )
+    quiet_customer: Hours = Field(
+        default="", description="Hours in which customers get no mail, e.g. `22:00-07:00`; it leaves when they end."
+    )
+    quiet_operators: Hours = Field(default="", description="The same for operators.")
+    time_zone: Zone = Field(default="UTC", description="Of these hours, e.g. `Europe/Amsterdam`.")
+    urgent: SeverityName = Field(
+        default="critical", description="Findings of this severity and graver ones are told in quiet hours too."
+    )
+    line: tuple[PolicyLine, ...] = Field(default=(), description="Lines; one `[[policy.line]]` each.")
+
+    def settings(self) -> policy.Policy:
+        """Give the incidents their own form of it."""
+        zone = ZoneInfo(self.time_zone)
+        hours: dict[Audience, str] = {"customer": self.quiet_customer, "operator": self.quiet_operators}
+        return policy.Policy(
+            own=tuple(policy.Line(**line.model_dump()) for line in self.line),
+            quiet={audience: quiet.quiet(text, zone) for audience, text in hours.items() if text},
+            urgent=self.urgent,
+        )
+
+
 class Privacy(Section):
     """What is written where people read."""
 
@@ -276,6 +398,7 @@ class Config(Section):
     store: Store = Store()
     mail: Mail = Mail()
     contacts: Contacts = Contacts()
+    policy: Policy = Policy()
     budgets: Budgets = Budgets()
     privacy: Privacy = Privacy()
     metrics: Metrics = Metrics()

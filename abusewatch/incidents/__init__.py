@@ -2,7 +2,7 @@
 
 from abusewatch.incidents.correlate import correlate, identity
 from abusewatch.incidents.lifecycle import STATES, Change, expire, step
-from abusewatch.incidents.policy import Decision, decide, everyone
+from abusewatch.incidents.policy import Decision, Policy, decide, everyone
 from abusewatch.incidents.readers import ContactResolver, Owners, Readers
 from abusewatch.incidents.store import CaseStore, IncidentStore
 
@@ -14,6 +14,7 @@ __all__ = [
     "Decision",
     "IncidentStore",
     "Owners",
+    "Policy",
     "Readers",
     "correlate",
     "decide",

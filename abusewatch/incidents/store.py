@@ -5,7 +5,7 @@ from typing import Protocol
 
 from abusewatch.incidents.lifecycle import Change
 from abusewatch.model.incident import Incident
-from abusewatch.model.message import Message, Told
+from abusewatch.model.message import Audience, Message, Told
 
 
 class IncidentStore(Protocol):
@@ -47,13 +47,15 @@ class CaseStore(Protocol):
         blocked: Sequence[tuple[str, str, str]],
         *,
         hold: str | None,
+        approve: frozenset[Audience],
         now_us: int,
         again_us: int | None,
         waiting: int,
     ) -> int:
         """Enqueue and mark in one durable transaction; returns how many mails were new.
 
-        A mail whose `dedup` is known is left alone. With `hold` (the reason) new mails wait for the desk, and those over
-        a budget wait for room; any other new mail makes the incident one that has been told. At `again_us` it is due
-        again; `waiting` counts the operators that are not written to yet.
+        A mail whose `dedup` is known is left alone. With `hold` (the reason) new mails wait for the desk, so do those to
+        an audience in `approve` until the case is approved, and those over a budget wait for room; any other new mail
+        makes the incident one that has been told. At `again_us` it is due again; `waiting` counts the operators that are
+        not written to yet.
         """

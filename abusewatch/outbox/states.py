@@ -50,6 +50,9 @@ MOVES: tuple[Move[State, Event], ...] = (
 )
 TABLE = Transitions(MEANING, MOVES)
 
+APPROVAL = "approval"
+"""The reason of mail that the policy holds until the desk has approved its case."""
+
 SECOND_US = 1_000_000
 BACKOFF_FIRST_SECS, BACKOFF_LAST_SECS = 300, 4000
 """Postfix's minimal_backoff_time and maximal_backoff_time."""

@@ -3,11 +3,11 @@
 import sqlite3
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
-from abusewatch.incidents import IncidentStore, correlate
+from abusewatch.incidents import IncidentStore, correlate, decide
 from abusewatch.model.finding import Detection
 from abusewatch.storage import StorageError
 from abusewatch.telemetry import Telemetry
@@ -17,11 +17,17 @@ REMEMBERED = 65_536
 
 
 class Correlator:
-    """The sink of the pipeline. While the store fails, findings wait here, newest version each, and are saved with the next."""
+    """The sink of the pipeline. While the store fails, findings wait here, newest version each, and are saved with the next.
 
-    def __init__(self, store: IncidentStore, telemetry: Telemetry) -> None:
-        """Take the store and the counters."""
+    `makes_case` is the policy's word, and may be replaced (a reload): what it turns down is counted and logged, no more.
+    """
+
+    def __init__(
+        self, store: IncidentStore, telemetry: Telemetry, makes_case: Callable[[Detection], bool] = decide.makes_case
+    ) -> None:
+        """Take the store, the counters and the policy."""
         self.failing = ""
+        self.makes_case = makes_case
         self._store = store
         self._telemetry = telemetry
         self._waiting: dict[str, Detection] = {}
@@ -31,7 +37,8 @@ class Correlator:
     def __call__(self, detections: Sequence[Detection]) -> None:
         """Take what the engine found in one pane; called by the worker thread, returns when it is durable or waits here."""
         for detection in detections:
-            self._waiting[detection.episode] = detection
+            if self.makes_case(detection):
+                self._waiting[detection.episode] = detection
             self._count(detection)
         if self._waiting:
             self._save()

@@ -21,6 +21,7 @@ from abusewatch.config.load import Credentials
 from abusewatch.config.model import Config, Source, endpoint
 from abusewatch.contacts import ContactChain, ContactSettings, lookups
 from abusewatch.contacts.lookup import Lookup
+from abusewatch.contacts.refusals import Refusals
 from abusewatch.inventory import Inventory
 from abusewatch.outbox import Delivery, Maildir, Seal, SmtpSettings, SmtpTransport, Transport, Verp
 from abusewatch.pipeline import Pipeline
@@ -86,7 +87,7 @@ class Daemon:
             self.store = SqliteStore(config.store.path / "cases.db", retention.limits(), config.budgets.limits())
             stack.callback(self.store.close)
             await asyncio.to_thread(self.store.recover, now_us())
-            self.correlator = Correlator(self.store, self.telemetry)
+            self.correlator = Correlator(self.store, self.telemetry, config.policy.settings().makes_case)
             self.desk = self._desk(self.setup)
             self.intake = self._intake(self.setup)
             control = Control(control_path(config.store.path), {"status": self._status, "reload": self._reload_now})
@@ -195,6 +196,7 @@ class Daemon:
         self.desk.casework, self.desk.delivery, self.desk.returns = desk.casework, desk.delivery, desk.returns
         self.desk.contacts = desk.contacts
         self.store.budgets = setup.config.budgets.limits()
+        self.correlator.makes_case = setup.config.policy.settings().makes_case
         if setup.rules != old.rules or not _same(setup.inventory, old.inventory):
             self.intake.swap(lambda _: self._pipeline(setup))
         self._declare()
@@ -215,6 +217,7 @@ class Daemon:
             _key(config.store.path),
             retention.days("evidence"),
             domain=config.network.domain,
+            language=config.policy.language,
         )
         contacts = self._contacts(setup)
         casework = Casework(
@@ -223,6 +226,7 @@ class Daemon:
             contacts,
             Composer(settings),
             hold=None if config.mail.mode == "send" else "shadow",
+            policy=config.policy.settings(),
         )
         returns = Returns(config.mail.bounces, _verp(config), self.store) if config.mail.bounces else None
         delivery = Delivery(self.store, self._transport(config), now_us)
@@ -242,7 +246,7 @@ class Daemon:
             setup.table,
             setup.inventory.contains,
             cache=stored,
-            health=stored,
+            health=Refusals(stored, setup.config.policy.never),
             lookups=self._lookups[1],
             kept_us=retention.days("contact") * retention.DAY_US,
         )

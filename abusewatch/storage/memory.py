@@ -10,9 +10,9 @@ from abusewatch.evidence import without_evidence
 from abusewatch.incidents import Change, step
 from abusewatch.incidents.lifecycle import LifecycleError
 from abusewatch.model.incident import Incident
-from abusewatch.model.message import Message, Told
+from abusewatch.model.message import Audience, Message, Told
 from abusewatch.outbox import Entry, Settlement, desk_move
-from abusewatch.outbox.states import BACKOFF_LAST_SECS, SECOND_US, STATES
+from abusewatch.outbox.states import APPROVAL, BACKOFF_LAST_SECS, SECOND_US, STATES
 from abusewatch.storage.merge import merged
 
 
@@ -117,24 +117,27 @@ class MemoryStore:
         blocked: Sequence[tuple[str, str, str]],
         *,
         hold: str | None,
+        approve: frozenset[Audience] = frozenset(),
         now_us: int,
         again_us: int | None = None,
         waiting: int = 0,  # noqa: ARG002  # counts towards budgets, of which there are none
     ) -> int:
         """Enqueue and mark; returns how many mails were new."""
         with self._lock:
-            new = self.enqueue(messages, hold, now_us)
+            new = self.enqueue(messages, hold, now_us, approve)
             self._blocked |= {(incident, audience, recipient): reason for audience, recipient, reason in blocked}
             self._examined[incident] = max(self._examined.get(incident, 0), version)
             self._again.pop(incident, None)
             if again_us is not None:
                 self._again[incident] = again_us
             found = self._incidents.get(incident)
-            if new and not hold and found:
+            if new and found and any(e.state != "held" for e in self.messages(incident=incident)):
                 self._incidents[incident] = _told(found, now_us)
             return new
 
-    def enqueue(self, messages: Sequence[Message], hold: str | None, now_us: int) -> int:
+    def enqueue(
+        self, messages: Sequence[Message], hold: str | None, now_us: int, approve: frozenset[Audience] = frozenset()
+    ) -> int:
         """Put in the messages whose `dedup` is new; returns how many that were."""
         with self._lock:
             known = {e.message.dedup for e in self._outbox.values()}
@@ -143,8 +146,9 @@ class MemoryStore:
                 if message.dedup not in known:
                     known.add(message.dedup)
                     ident = len(self._outbox) + 1
-                    state = "held" if hold else "queued"
-                    self._outbox[ident] = Entry(ident, message, state, 0, now_us, now_us, hold or "")
+                    reason = hold or (APPROVAL if message.audience in approve else "")
+                    state = "held" if reason else "queued"
+                    self._outbox[ident] = Entry(ident, message, state, 0, now_us, now_us, reason)
             return len(self._outbox) - before
 
     def blocked(self, incident: str | None = None) -> list[tuple[str, str, str, str]]:

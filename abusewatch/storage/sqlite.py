@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from abusewatch.incidents.lifecycle import LifecycleError, step
 from abusewatch.model.incident import Incident
-from abusewatch.model.message import Message
+from abusewatch.model.message import Audience, Message
 from abusewatch.outbox import Entry
 from abusewatch.outbox.budgets import Budgets
 from abusewatch.storage.database import Database
@@ -70,6 +70,7 @@ class SqliteStore(SqliteCases, SqliteDesk):
         blocked: Sequence[tuple[str, str, str]],
         *,
         hold: str | None,
+        approve: frozenset[Audience] = frozenset(),
         now_us: int,
         again_us: int | None = None,
         waiting: int = 0,
@@ -77,8 +78,9 @@ class SqliteStore(SqliteCases, SqliteDesk):
         """Enqueue and mark in one transaction; returns how many mails were new."""
         with self.database.transaction() as db:
             if not hold:
-                self._count_wanted(incident, messages, waiting, now_us)
-            new = self.enqueue(messages, hold, now_us)
+                free = [message for message in messages if not self._desk_hold(db, message, approve)]
+                self._count_wanted(incident, free, waiting, now_us)
+            new = self.enqueue(messages, hold, now_us, approve)
             db.executemany(
                 "INSERT OR REPLACE INTO blocked VALUES (?, ?, ?, ?, ?, ?)",
                 [(incident, *entry, now_us, now_us + self._limits.blocked_us) for entry in blocked],

@@ -23,7 +23,7 @@ class SqliteDesk(SqliteOutbox):
         Returns the mails that were stopped. One that is being handed over cannot be.
         """
         with self._db.transaction() as db:
-            if not db.execute("UPDATE incident SET held = 1 WHERE id = ?", (incident,)).rowcount:
+            if not db.execute("UPDATE incident SET held = 1, approved = 0 WHERE id = ?", (incident,)).rowcount:
                 return None
             waiting = [entry for entry in self.messages(incident=incident) if entry.state in {"queued", "retrying"}]
             return [moved for entry in waiting if (moved := self.move_message(entry.id, "hold", now_us))]
@@ -31,7 +31,7 @@ class SqliteDesk(SqliteOutbox):
     def approve_case(self, incident: str, now_us: int) -> list[Entry] | None:
         """Let the held mail of a case go, and no longer hold what is written later; None: no such case."""
         with self._db.transaction() as db:
-            if not db.execute("UPDATE incident SET held = 0 WHERE id = ?", (incident,)).rowcount:
+            if not db.execute("UPDATE incident SET held = 0, approved = 1 WHERE id = ?", (incident,)).rowcount:
                 return None
             held = [entry for entry in self.messages("held", incident) if entry.message.raw]
             return [moved for entry in held if (moved := self.move_message(entry.id, "release", now_us))]

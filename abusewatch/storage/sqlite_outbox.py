@@ -3,10 +3,10 @@
 import sqlite3
 from collections.abc import Iterable
 
-from abusewatch.model.message import Message, Told
+from abusewatch.model.message import Audience, Message, Told
 from abusewatch.outbox import Bounce, Entry, Settlement, desk_move, move
 from abusewatch.outbox.budgets import STALE_US, Budgets
-from abusewatch.outbox.states import BACKOFF_LAST_SECS, SECOND_US, STATES
+from abusewatch.outbox.states import APPROVAL, BACKOFF_LAST_SECS, SECOND_US, STATES
 from abusewatch.storage.database import Database
 from abusewatch.storage.limits import Limits
 from abusewatch.storage.sqlite_budgets import BREAKER, SqliteBudgets
@@ -24,19 +24,25 @@ class SqliteOutbox(SqliteBudgets):
         super().__init__(database, budgets, uptime)
         self._limits = limits
 
-    def enqueue(self, messages: Iterable[Message], hold: str | None, now_us: int) -> int:
+    def enqueue(
+        self, messages: Iterable[Message], hold: str | None, now_us: int, approve: frozenset[Audience] = frozenset()
+    ) -> int:
         """Put in the messages whose `dedup` is new; returns how many that were.
 
-        With `hold` they wait for the desk, and so do those of a case the desk holds; those over a budget wait for room.
+        With `hold` they wait for the desk, and so do those of a case the desk holds, and those to an audience in
+        `approve` while the desk has not approved the case; those over a budget wait for room.
         """
         with self._db.transaction() as db:
             budget_us = self._tick(db, now_us) if self.budgets else now_us
-            return sum(self._put(db, message, hold, budget_us, now_us) for message in messages)
+            return sum(
+                self._put(db, message, hold or self._desk_hold(db, message, approve), budget_us, now_us)
+                for message in messages
+            )
 
     def _put(self, db: sqlite3.Connection, message: Message, hold: str | None, budget_us: int, now_us: int) -> bool:
         if db.execute("SELECT 1 FROM outbox WHERE dedup = ?", (message.dedup,)).fetchone():
             return False
-        reason = hold or self._case_hold(db, message.incident) or self._refusal(db, message, budget_us)
+        reason = hold or self._refusal(db, message, budget_us)
         state = "held" if reason else "queued"
         row = {name: getattr(message, name) for name in message.__struct_fields__} | {
             "state": state,
@@ -52,9 +58,14 @@ class SqliteOutbox(SqliteBudgets):
         return True
 
     @staticmethod
-    def _case_hold(db: sqlite3.Connection, incident: str) -> str | None:
-        row = db.execute("SELECT held FROM incident WHERE id = ?", (incident,)).fetchone()
-        return "desk" if row and row["held"] else None
+    def _desk_hold(
+        db: sqlite3.Connection, message: Message, approve: frozenset[Audience] = frozenset()
+    ) -> str | None:
+        """Say why a mail waits for the desk: the desk holds its case, or has yet to approve it; None when it does not."""
+        row = db.execute("SELECT held, approved FROM incident WHERE id = ?", (message.incident,)).fetchone()
+        if row and row["held"]:
+            return "desk"
+        return APPROVAL if message.audience in approve and not (row and row["approved"]) else None
 
     def release_held(self, now_us: int, limit: int = 1000) -> list[Entry]:
         """Let go what was held for want of budget, oldest first, as far as there is room now.
@@ -70,7 +81,8 @@ class SqliteOutbox(SqliteBudgets):
             ).fetchall()
             budget_us = self._tick(db, now_us)
             for row in rows:
-                reason = self._case_hold(db, row["incident"]) or self._refusal(db, _entry(row).message, budget_us)
+                message = _entry(row).message
+                reason = self._desk_hold(db, message) or self._refusal(db, message, budget_us)
                 if reason is None:
                     self._let_go(db, row["id"], move("held", "room"), budget_us, now_us)
                     released.append(_entry(row))

@@ -53,3 +53,37 @@ def test_no_configuration_is_a_fault_with_its_name(abusewatch):
     ran = abusewatch("check", "--config", "none.toml")
     assert ran.code == 1
     assert "none.toml:1: cannot be read" in ran.out
+
+
+LINES = """
+[policy]
+[[policy.line]]
+customer = ["C-1", "C-9"]
+tell = "desk"
+[[policy.line]]
+tell = "desk"
+[[policy.line]]
+kind = ["worm"]
+tell = "customer"
+"""
+
+
+def test_a_line_for_nobody_is_a_fault_and_one_never_asked_a_warning(abusewatch, config, tmp_path):
+    config.write_text(config.read_text() + LINES)
+    ran = abusewatch("check", "--config", config)
+    assert ran.code == 1
+    place = config.read_text().splitlines().index('customer = ["C-1", "C-9"]') + 1
+    assert ran.lines == [f"{config}:{place}: policy.line[0].customer: the inventory has no customer {name!r}" for name in ("C-1", "C-9")]
+    config.write_text(config.read_text().replace('customer = ["C-1", "C-9"]\n', 'basis = ["unknown"]\n'))
+    ran = abusewatch("check", "--config", config)
+    assert ran.code == 0
+    assert "policy.line[2].tell: is never asked: line 2 takes all that it fits" in ran.err
+
+
+def test_a_rule_can_be_made_to_observe(config):
+    from abusewatch.config.assemble import assemble
+
+    config.write_text(config.read_text() + '[rules]\nobserve = ["ssh-login-attack"]\n')
+    status = {rule.id: rule.status for rule in assemble(config).rules}
+    assert status["ssh-login-attack"] == "observe"
+    assert "stable" in status.values()

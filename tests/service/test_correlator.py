@@ -59,3 +59,14 @@ def test_while_the_store_fails_findings_wait(detection):
 
 def fails(_changes):
     raise sqlite3.OperationalError("database or disk is full")
+
+
+def test_what_the_policy_turns_down_is_counted_and_makes_no_case(detection):
+    telemetry, store = Telemetry(), MemoryStore()
+    sink = Correlator(store, telemetry, lambda _: False)
+    sink([detection])
+    assert store.open_incidents() == []
+    assert value(telemetry, "findings", rule="ssh-login-attack", status="stable") == 1
+    sink.makes_case = lambda _: True
+    sink([detection])
+    assert len(store.open_incidents()) == 1
