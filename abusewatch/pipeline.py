@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from abusewatch.detect.engine import Engine
+from abusewatch.detect.episodes import Owners
 from abusewatch.detect.rule import Rule
 from abusewatch.inventory import Inventory
 from abusewatch.model import rows as r
@@ -29,14 +30,19 @@ class Sink(Protocol):
         ...
 
 
+MakeEngine = Callable[[Sequence[Rule], Owners, int], Engine]
+
+
 class Pipeline:
     """One spine. Not thread-safe: one worker feeds it. Everything in it is event time, so a replay and a live run find the same."""
 
-    def __init__(self, rules: Sequence[Rule], inventory: Inventory, sink: Sink, *, lateness_us: int = 10 * SECOND, restart: bool = False) -> None:
+    def __init__(
+        self, rules: Sequence[Rule], inventory: Inventory, sink: Sink, *, lateness_us: int = 10 * SECOND, restart: bool = False, engine: MakeEngine = Engine
+    ) -> None:
         self.inventory = inventory
         self.panes = Panes(lateness_us=lateness_us, restart=restart)
         self.conversations = Conversations()
-        self.engine = Engine(rules, inventory, self.panes.pane_us)
+        self.engine = engine(rules, inventory, self.panes.pane_us)
         self.directions: Counter[str] = Counter()
         self.records = 0
         self._sink = sink

@@ -5,11 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from abusewatch.detect.engine import Engine
 from abusewatch.detect.rule import Rule
 from abusewatch.inventory import Inventory
 from abusewatch.model.finding import Detection
 from abusewatch.model.flow import FlowBatch
-from abusewatch.pipeline import Pipeline
+from abusewatch.pipeline import MakeEngine, Pipeline
 
 
 class Verdict(NamedTuple):
@@ -26,14 +27,15 @@ def judge(
     rules: Sequence[Rule],
     inventory: Inventory,
     exporter_name: Callable[[int], str] = str,
+    engine: MakeEngine = Engine,
 ) -> Verdict:
-    """Run all rules over all records, as the daemon would have."""
+    """Run all rules over all records, as the daemon would have; `engine` may be one that watches (`detect.explain`)."""
     newest: dict[str, Detection] = {}
 
     def sink(detections: Sequence[Detection]) -> None:
         newest.update((detection.episode, detection) for detection in detections)
 
-    pipeline = Pipeline(rules, inventory, sink, restart=True)
+    pipeline = Pipeline(rules, inventory, sink, restart=True, engine=engine)
     for batch in batches:
         pipeline.feed(batch, exporter_name)
     pipeline.flush()

@@ -99,7 +99,7 @@ def replay(  # noqa: PLR0913, PLR0917  # one argument an option
 
     Exit code 1 when something was found or a file is cut short, 0 when neither, 2 when the input could not be read.
     """
-    parts = _parts(own, inventory_file, folder, contacts_file, config)
+    parts = gathered(own, inventory_file, folder, contacts_file, config)
     inputs, sampler = Inputs(files), Sampler(sampling, seed=1)
     begun = time.monotonic()
     batches = (sampler.sample(batch) for batch in between(inputs.batches(), from_us, to_us))
@@ -120,7 +120,7 @@ def replay(  # noqa: PLR0913, PLR0917  # one argument an option
     ctx.exit(FINDINGS if verdict.detections or inputs.truncated else 0)
 
 
-def _parts(
+def gathered(
     own: Sequence[str],
     inventory_file: Path | None,
     folder: Path | None,

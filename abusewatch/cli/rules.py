@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from abusewatch.cli.captures import CaptureError, try_case
+from abusewatch.cli.explain import explain
 from abusewatch.cli.output import FINDINGS, Refused, config_option, json_option, print_json, print_lines, print_table
 from abusewatch.config.assemble import SetupError, assemble, rule_set
 from abusewatch.config.shipped import shipped
@@ -17,7 +18,7 @@ rules_option = click.option(
 
 @click.group()
 def rules() -> None:
-    """List, show, check and test the rules."""
+    """List, show, check, test and explain the rules."""
 
 
 @rules.command("list")
@@ -130,6 +131,9 @@ def test(  # one argument an option
                 click.echo(f"{'FAIL' if missing else 'ok  '} {rule.id} on {case.capture} expects {case.expect}")
                 print_lines(f"     {text}" for text in missing)
     ctx.exit(FINDINGS if failed else 0)
+
+
+rules.add_command(explain)
 
 
 def _folder(folder: Path | None, config: Path | None) -> Path | None:

@@ -144,7 +144,7 @@ class Episodes:
         episode.told_us, episode.told_severity = now_us, episode.strongest.reason.severity
         offender = episode.tally.offender
         customer = self._owners.owner_at(offender, episode.tally.first_us)
-        if _exempt(episode.rule, customer, offender):
+        if exempted(episode.rule, customer, offender):
             self.suppressed += 1
             return None
         return _detection(episode, offender, customer, coverage, foreign=not self._owners.contains(offender))
@@ -172,10 +172,14 @@ def _strengthen(episode: Episode, firing: Firing, end_us: int) -> None:
         episode.strongest = firing
 
 
-def _exempt(rule: Rule, customer: Customer | None, offender: str) -> bool:
+def exempted(rule: Rule, customer: Customer | None, offender: str) -> str:
+    """Why a rule leaves an address alone, in words; empty when it does not."""
     roles = set(customer.roles) if customer else set()
-    without = bool(rule.exempt.only) and not roles & set(rule.exempt.only)
-    return bool(roles & set(rule.exempt.roles)) or without or _inside(offender, rule.exempt.prefixes)
+    if known := roles & set(rule.exempt.roles):
+        return f"role {', '.join(sorted(known))} is excepted"
+    if rule.exempt.only and not roles & set(rule.exempt.only):
+        return f"only customers with the role {' or '.join(rule.exempt.only)} are looked at"
+    return "its prefix is excepted" if _inside(offender, rule.exempt.prefixes) else ""
 
 
 def _inside(offender: str, prefixes: Sequence[str]) -> bool:

@@ -35,6 +35,16 @@ COUNTED = frozenset({"count", "distinct", "concurrent"})  # none of them exceeds
 
 
 @dataclass(frozen=True, slots=True)
+class Weighed:
+    """The groups of one judgement: their rows in order of group, and each measure (and `span_minutes`) by group."""
+
+    end_us: int
+    rows: Columns
+    groups: Groups
+    values: dict[str, F64]
+
+
+@dataclass(frozen=True, slots=True)
 class Firing:
     """A group that fulfils a `raise` now: its hash, the raise, the values of all measures."""
 
@@ -64,15 +74,17 @@ OVER_VALUES: dict[str, Callable[[Groups, Mask, Any, Measure], F64]] = {
 class Runner:
     """A rule with its compiled conditions and its state. Everything is event time; the same panes give the same firings."""
 
-    def __init__(self, rule: Rule, pane_us: int) -> None:
+    def __init__(self, rule: Rule, pane_us: int, *, gated: bool = True) -> None:
+        """Without gates (`detect.explain`) the rows of everybody are kept and judged, which only a few addresses can be given."""
         self.rule = rule
         match = rule.match
         self._where = compile_rows(match.where)
         self._measures = [_CompiledMeasure(m, match.window_secs) for m in rule.measures.values()]
         self._raises: list[tuple[Raise, Condition]] = [(each, compile_groups(each.when)) for each in rule.raises]
         usable = frozenset(m.name for m in rule.measures.values() if m.function in LINEAR | COUNTED)
-        gates = alternatives([each.when for each in rule.raises], usable)
-        self._gated = [m for m in self._measures if any(m.name in gate for gate in gates)]
+        self.bounds = alternatives([each.when for each in rule.raises], usable)
+        self._gated = [m for m in self._measures if any(m.name in gate for gate in self.bounds)]
+        gates = self.bounds if gated else ()
         conversation = match.on == "conversation"
         # What the other side started may weigh in a judgement, as answers do, but it is no evidence against ours.
         mixed = not conversation or "initiator" not in implied(match.where)
@@ -82,9 +94,9 @@ class Runner:
         self._wait_us = 0 if conversation or not _reads_answers(rule) else match.grace_secs * SECOND
         self.window = Window(match.window_secs * SECOND, pane_us, gates, self._evidence, wait_us=self._wait_us)
         short = match.window_secs * SECOND <= 2 * pane_us
-        self._hot = Hot(gates, self._wait_us, self._gate_values, self._groups) if self._wait_us and gates and short else None
+        self._hot = Hot(gates, self._wait_us, self._gate_values, self.groups) if self._wait_us and gates and short else None
         self._sampled = rule.sampled.use == "lower_bound"
-        self._reads = names(match.where)
+        self.tacit = tuple(_tacit(rule))
         self._next_us = 0
         self._step_us = match.step_secs * SECOND
 
@@ -122,7 +134,7 @@ class Runner:
             return {}
         picked = _Picked(view, at)
         rows: Columns = {"at": at, "slot": picked["slot"], "weight": picked["weight"]}
-        rows["group"] = self._groups(view, at)
+        rows["group"] = self.groups(view, at)
         rows["chance"] = picked.shared("chance", _chance)
         rows |= {f"{name}+": value for name, value in values.items()}
         rows |= {"sampling_rate": picked["sampling_rate"], "packets": picked["packets"], "start_us": picked["start_us"], "end_us": picked["end_us"]}
@@ -136,7 +148,8 @@ class Runner:
         self.window.add(end_us, rows, source, fired, slots)
         return held
 
-    def _groups(self, view: View, at: Index) -> U64:
+    def groups(self, view: View, at: Index) -> U64:
+        """Hash the group of some rows of a view."""
         per = self.rule.match.per
         return _Picked(view, at).shared(f"group {', '.join(key.text for key in per)}", lambda v: keys.hashes(per, v, ours=True))
 
@@ -149,22 +162,25 @@ class Runner:
 
     def fire(self, end_us: int, *, last: bool = False) -> list[Firing]:
         """Judge the groups that had rows since the last judgement, at most once a step. With `last` also what still waits for answers."""
-        if end_us < self._next_us and not last:
-            return []
-        self._next_us = end_us - end_us % self._step_us + self._step_us
-        waited = end_us - self._wait_us
         found: dict[int, Firing] = {}
-        for at_us in range(waited, end_us + 1, self._pane_us) if last else (waited,):
-            for firing in self._fire_at(at_us):
+        for weighed in self.weighed(end_us, last=last):
+            for firing in self._judge(weighed):
                 known = found.get(firing.group)
                 if known is None or firing.rank > known.rank:
                     found[firing.group] = firing
         return list(found.values())
 
-    def _fire_at(self, end_us: int) -> Iterator[Firing]:
-        slots = self.window.candidates(end_us)
-        rows = self.window.rows_of(slots, end_us) if len(slots) else {}
-        return self._judge(rows) if rows else iter(())
+    def weighed(self, end_us: int, *, last: bool = False) -> Iterator[Weighed]:
+        """What a judgement looks at: the groups that had rows since the last one, with their measures."""
+        if end_us < self._next_us and not last:
+            return
+        self._next_us = end_us - end_us % self._step_us + self._step_us
+        waited = end_us - self._wait_us
+        for at_us in range(waited, end_us + 1, self._pane_us) if last else (waited,):
+            slots = self.window.candidates(at_us)
+            rows = self.window.rows_of(slots, at_us) if len(slots) else {}
+            if rows:
+                yield self.weigh(at_us, rows)
 
     def window_rows(self, firings: list[Firing], end_us: int) -> Columns:
         """The rows in the window of the groups of some firings."""
@@ -177,18 +193,12 @@ class Runner:
         if not view.rows:
             return np.zeros(0, np.intp)
         mask = self._where(view).copy() if self._where else np.ones(view.rows, np.bool_)
-        if self.rule.match.on == "record":
-            if not self._reads & {"transit", "spoofed"}:
-                mask &= ~view["transit"]
-            if any(key.column == "src" for key in self.rule.match.per):
-                mask &= view.stored("outbound")  # our side must be the source: nobody is charged with what others send
-        elif any(key.column == "src" for key in self.rule.match.per):
-            mask &= view["initiator"]
-        if self.rule.sampled.use in {"none", "rule"}:
-            mask &= view["sampling_rate"] <= 1
+        for _, holds in self.tacit:
+            mask &= holds(view)
         return np.flatnonzero(mask)
 
-    def _judge(self, rows: Columns) -> Iterator[Firing]:
+    def weigh(self, end_us: int, rows: Columns) -> Weighed:
+        """Bring rows of the window together by group and measure each."""
         order = order_of(rows["group"])
         rows = r.take(rows, order)
         starts = starts_of(rows["group"])
@@ -196,12 +206,16 @@ class Runner:
         groups = Groups(starts, number, rows["weight"])
         values = {m.name: m.over(rows, groups) for m in self._measures}
         values["span_minutes"] = self._span_minutes(rows, groups)
-        best = np.full(groups.count, -1)
+        return Weighed(end_us, rows, groups, values)
+
+    def _judge(self, weighed: Weighed) -> Iterator[Firing]:
+        rows, values = weighed.rows, weighed.values
+        best = np.full(weighed.groups.count, -1)
         for n, (_, holds) in enumerate(self._raises):
             # Raises stand from the mildest to the gravest; the last that holds counts.
             best[holds(values)] = n
         for g in np.flatnonzero(best >= 0).tolist():
-            first = starts[g]
+            first = weighed.groups.starts[g]
             reason = self._raises[best[g]][0]
             yield Firing(int(rows["group"][first]), int(rows["slot"][first]), reason, {name: float(v[g]) for name, v in values.items()})
 
@@ -210,6 +224,22 @@ class Runner:
         low = np.minimum.reduceat(step, groups.starts)
         high = np.maximum.reduceat(step, groups.starts)
         return (high - low + 1) * (self._step_us / SECOND / 60)
+
+
+def _tacit(rule: Rule) -> Iterator[tuple[str, Callable[[View], Mask]]]:
+    """What a rule asks of a row without saying so, in words and as a condition."""
+    match = rule.match
+    source = any(key.column == "src" for key in match.per)
+    if match.on == "record":
+        if not names(match.where) & {"transit", "spoofed"}:
+            yield "one end is ours", lambda view: ~view["transit"]
+        if source:  # our side must be the source: nobody is charged with what others send
+            yield "our side sent it", lambda view: view.stored("outbound")
+    elif source:
+        yield "our side started it", lambda view: view["initiator"]
+    if rule.sampled.use in {"none", "rule"}:
+        instead = f"; {rule.sampled.rule} judges those" if rule.sampled.rule else ""
+        yield f"not sampled (the rule is off for sampled records{instead})", lambda view: view["sampling_rate"] <= 1
 
 
 def _chance(view: View) -> Array:

@@ -1,0 +1,188 @@
+"""`abusewatch rules explain`: why a finding fired on an address, or how near each rule came, over files."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import click
+
+from abusewatch.cli.inputs import Inputs
+from abusewatch.cli.judge import between, judge
+from abusewatch.cli.output import FINDINGS, Refused, config_option, json_option, print_json, print_lines
+from abusewatch.cli.replay import Moment as Time
+from abusewatch.cli.replay import gathered
+from abusewatch.detect.episodes import Owners
+from abusewatch.detect.explain import FIRED, LEFT_OUT, NEAR, NOTHING, OFF, SILENCED, Account, Explainer
+from abusewatch.detect.moments import Moment
+from abusewatch.detect.nearness import number
+from abusewatch.detect.rule import Rule
+from abusewatch.model import address
+from abusewatch.model.finding import iso
+from abusewatch.sources.encode.sampler import Sampler
+
+PARTS_SHOWN = 4
+FAR = 0.05
+"""What came no nearer gets one line when there are other rules to tell of."""
+PANE_SECS = 5
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--offender", required=True, metavar="IP", help="The address to explain.")
+@click.option("--rule", "rule_id", metavar="ID", help="Only this rule.")
+@click.option("--own", multiple=True, metavar="PREFIX", help="A network of ours; may be given several times.")
+@click.option(
+    "--inventory", "inventory_file", type=click.Path(path_type=Path, dir_okay=False), help="Customers, TOML or CSV."
+)
+@click.option(
+    "--rules",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of your own rules, over the shipped ones.",
+)
+@click.option("--from", "from_us", type=Time(), help="Only records that begin at this time or later.")
+@click.option("--to", "to_us", type=Time(), help="Only records that begin before this time.")
+@click.option("--sampling", type=click.IntRange(min=1), default=1, help="Sample the input 1:N first.")
+@config_option
+@json_option
+@click.pass_context
+def explain(  # noqa: PLR0913, PLR0917  # one argument an option
+    ctx: click.Context,
+    files: tuple[str, ...],
+    offender: str,
+    rule_id: str | None,
+    own: tuple[str, ...],
+    inventory_file: Path | None,
+    folder: Path | None,
+    from_us: int | None,
+    to_us: int | None,
+    sampling: int,
+    config: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Say why each rule fired on an address, or why not: which part of its condition failed, and by how much.
+
+    Exit code 1 when a rule fired on it, 0 when none did.
+    """
+    parts = gathered(own, inventory_file, folder, None, config)
+    rules = chosen(parts.rules, rule_id)
+    try:
+        watched = address.text(*address.parse(offender))
+    except ValueError:
+        raise Refused(f"{offender!r} is no address") from None
+    inputs, sampler = Inputs(files), Sampler(sampling, seed=1)
+    made: list[Explainer] = []
+
+    def engine(rules: Sequence[Rule], owners: Owners, pane_us: int) -> Explainer:
+        made.append(Explainer(rules, owners, pane_us, offender=watched))
+        return made[-1]
+
+    batches = (sampler.sample(batch) for batch in between(inputs.batches(), from_us, to_us))
+    verdict = judge(batches, rules, parts.inventory, inputs.exporter_name, engine)
+    accounts = made[0].accounts()
+    if as_json:
+        for account in accounts:
+            print_json(account)
+    else:
+        print_lines(page(accounts, watched, ours=made[0].ours))
+    click.echo(
+        f"abusewatch: {verdict.records} records read, {sum(a.verdict == FIRED for a in accounts)} rule(s) fired on {watched}",
+        err=True,
+    )
+    inputs.report()
+    ctx.exit(FINDINGS if any(account.verdict == FIRED for account in accounts) else 0)
+
+
+def chosen(rules: Sequence[Rule], rule_id: str | None) -> tuple[Rule, ...]:
+    """The rule asked for, or all; Refused when there is none of that name."""
+    found = tuple(rule for rule in rules if rule_id in {None, rule.id})
+    if not found:
+        raise Refused(f"there is no rule {rule_id!r}; there are {', '.join(rule.id for rule in rules)}")
+    return found
+
+
+def page(accounts: Sequence[Account], offender: str, *, ours: bool) -> Iterator[str]:
+    """Write the accounts for a terminal: what fired in full, near misses in a few lines, the others in one."""
+    if not ours:
+        yield f"{offender} is in none of the networks named as ours: only rules on forged sources look at it"
+    if not any(account.seen for account in accounts):
+        yield f"no record of {offender} was seen"
+        return
+    for account in accounts:
+        if account.verdict in {OFF, NOTHING} or (
+            account.verdict == NEAR and account.best and account.best.near < FAR and len(accounts) > 1
+        ):
+            yield f"{'far' if account.verdict == NEAR else account.verdict:9} {account.rule}: {_short(account)}"
+            continue
+        status = f" [{account.status}]" if account.status != "stable" else ""
+        near = f", {100 * account.best.near:.0f} %" if account.verdict == NEAR and account.best else ""
+        yield f"{account.verdict.upper().replace('_', ' ')}{near}  {account.rule}: {account.title}{status}"
+        yield from (f"    {line}" for line in _told(account))
+
+
+def _short(account: Account) -> str:
+    """One line about a rule that is far from firing."""
+    if account.best:
+        return "; ".join(clause.words for clause in account.best.clauses if not clause.holds)
+    if account.verdict == OFF:
+        return account.because
+    return (
+        f"none of {account.seen} {account.on}s counts{_failed(account)}"
+        if account.seen
+        else f"there is no {account.on} of it"
+    )
+
+
+def _told(account: Account) -> Iterator[str]:
+    if account.verdict == FIRED:
+        yield from _fired(account)
+    elif account.verdict in {SILENCED, LEFT_OUT}:
+        yield f"the condition held, but {account.because}"
+        yield from _moment(account.best)
+    elif account.verdict == NEAR:
+        yield f"{account.because}; {account.matched} of {account.seen} {account.on}s count{_failed(account)}"
+        if account.gate:
+            yield f"its gate never opened, so the engine did not look closer: {account.gate}"
+        yield from _moment(account.best)
+    else:
+        yield account.because
+
+
+def _fired(account: Account) -> Iterator[str]:
+    for finding in account.findings:
+        frames = f", frames {finding.frames[0]} to {finding.frames[1]}" if finding.frames else ""
+        yield f"{finding.severity}: {finding.first_seen} to {finding.last_seen}, {finding.flows} flows to {finding.targets} target(s){frames}"
+    yield f"because {account.because}"
+    if account.first is not None and account.first != account.best:
+        yield f"held first at {iso(account.first.end_us)}: {account.first.filled}"
+    yield f"{account.matched} of {account.seen} {account.on}s count" + _failed(account)
+    yield from _moment(account.best)
+
+
+def _moment(moment: Moment | None) -> Iterator[str]:
+    """The furthest or nearest window: what was in it, and each part of the condition."""
+    if moment is None:
+        return
+    group = ", ".join(f"{name} {value}" for name, value in moment.group.items())
+    frames = f", frames {moment.frames[0]} to {moment.frames[1]}" if moment.frames else ""
+    yield f"{'furthest' if moment.near >= 1 else 'nearest'} at {iso(moment.end_us)}, {group}"
+    yield f"  {moment.rows} rows in {len(moment.panes)} pane(s) of {PANE_SECS} s, {iso(moment.first_us)} to {iso(moment.last_us)}{frames}"
+    wide = max(len(clause.text) for clause in moment.clauses)
+    for clause in moment.clauses:
+        yield f"  {clause.text:{wide}}  {clause.filled if clause.holds else clause.words}{'' if clause.holds else '  <- fails'}"
+    if moment.sampling_rate > 1:
+        likely = ", ".join(
+            f"{name} {number(moment.measures[name])} proved of about {number(value)}"
+            for name, value in moment.estimates.items()
+        )
+        yield f"  sampled 1:{moment.sampling_rate}; " + (
+            f"judged on what the sample proves (99.9 %): {likely}" if likely else "judged as seen"
+        )
+
+
+def _failed(account: Account) -> str:
+    """Which rows were not taken, by the first part of `where` that they fail."""
+    most = sorted(account.failed.items(), key=lambda item: -item[1])
+    told = [f"{count} fail `{part}`" for part, count in most[:PARTS_SHOWN]]
+    more = [f"{len(most) - PARTS_SHOWN} more reasons"] if len(most) > PARTS_SHOWN else []
+    return f" ({'; '.join(told + more)})" if told else ""
