@@ -24,6 +24,7 @@ COMMANDS = {
     "diff": "diff",
     "status": "status",
     "policy": "policy",
+    "sources": "sources",
     "case": "moves",
     "outbox": "moves",
     "privacy": "privacy",

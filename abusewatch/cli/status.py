@@ -14,18 +14,20 @@ from abusewatch.service.control import NAME, ControlError, ask, control_path
 RUNTIME = Path("/run/abusewatch") / NAME
 """Where the unit's RuntimeDirectory puts it."""
 
+socket_option = click.option(
+    "--socket", "path", type=click.Path(path_type=Path), help="The daemon's socket; found by itself as a rule."
+)
+
 
 @click.command()
 @config_option
-@click.option(
-    "--socket", "path", type=click.Path(path_type=Path), help="The daemon's socket; found by itself as a rule."
-)
+@socket_option
 @json_option
 @click.pass_context
 def status(ctx: click.Context, config: Path | None, path: Path | None, *, as_json: bool) -> None:
     """Show a running daemon's health: sources, rules, cases, outbox. Exit code 1 when something is wrong."""
     try:
-        found = ask(path or _socket(config), "status")
+        found = ask(path or daemon_socket(config), "status")
     except ControlError as error:
         raise Refused(str(error)) from None
     if as_json:
@@ -35,7 +37,8 @@ def status(ctx: click.Context, config: Path | None, path: Path | None, *, as_jso
     ctx.exit(FINDINGS if found["problems"] else 0)
 
 
-def _socket(config: Path | None) -> Path:
+def daemon_socket(config: Path | None) -> Path:
+    """Find the socket of the running daemon: the unit's, else that of the configuration; Refused when that cannot be read."""
     if config is None and RUNTIME.exists():
         return RUNTIME
     try:

@@ -32,6 +32,7 @@ from abusewatch.service.control import Control, control_path
 from abusewatch.service.correlator import Correlator
 from abusewatch.service.desk import Desk, now_us
 from abusewatch.service.endpoint import Endpoint
+from abusewatch.service.exporters import report
 from abusewatch.service.intake import Feed, Intake
 from abusewatch.service.notify import notify, watchdog_secs
 from abusewatch.service.returns import Returns
@@ -46,6 +47,8 @@ GRACE_SECS = 20.0
 """For what is in the rings when we are asked to stop; the unit allows 30 s in all."""
 STUCK_SECS = 10.0
 """A worker that has not gone round for this long does not move; systemd is then told nothing and restarts us."""
+ANSWER_SECS = 5.0
+"""For the worker to answer a question; who asks over the local socket waits ten."""
 FIXED = ("source", "store", "metrics")
 """Sections that take a restart: sockets and files that are open."""
 
@@ -90,7 +93,8 @@ class Daemon:
             self.correlator = Correlator(self.store, self.telemetry, config.policy.settings().makes_case)
             self.desk = self._desk(self.setup)
             self.intake = self._intake(self.setup)
-            control = Control(control_path(config.store.path), {"status": self._status, "reload": self._reload_now})
+            commands = {"status": self._status, "sources": self._sources, "reload": self._reload_now}
+            control = Control(control_path(config.store.path), commands)
             http = Endpoint(*endpoint(config.metrics.listen), self.telemetry, self.problems)
             for part in (http, control):
                 port = await part.start()
@@ -293,6 +297,14 @@ class Daemon:
             "outbox": counts,
             "metrics_port": self.endpoint_port,
         }
+
+    async def _sources(self) -> dict[str, Any]:
+        """What `abusewatch sources` shows: the exporters by address, which are routers of the provider's own."""
+        try:
+            async with asyncio.timeout(ANSWER_SECS):
+                return {"sources": await asyncio.wrap_future(self.intake.ask(report))}
+        except TimeoutError:
+            return {"error": f"detection has not moved for {ANSWER_SECS:g} s, so nobody knows how the exporters are"}
 
 
 async def serve(path: Path) -> None:

@@ -3,9 +3,12 @@
 import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import numpy as np
 import structlog
@@ -88,6 +91,7 @@ class Intake:
         self._moved = time.monotonic()
         self._logged = self._counted = 0.0
         self._meters: dict[str, Meter] = {}
+        self._asked: deque[tuple[Callable[[Sequence[Feed]], Any], Future[Any]]] = deque()
         self._thread = threading.Thread(target=self._run, name="detect", daemon=True)
         self._log = structlog.get_logger()
 
@@ -116,6 +120,12 @@ class Intake:
     def swap(self, change: Callable[[Pipeline], Pipeline]) -> None:
         """Have the worker put another pipeline in the place of its own, between two batches."""
         self._next = change
+
+    def ask(self, question: Callable[[Sequence[Feed]], Any]) -> Future[Any]:
+        """Have the worker answer a question about its feeds between two batches, since what they count is its own."""
+        answer: Future[Any] = Future()
+        self._asked.append((question, answer))
+        return answer
 
     @property
     def failed(self) -> str:
@@ -158,6 +168,7 @@ class Intake:
             elif not any(feed.full for feed in moved):
                 self._stopping.wait(GATHER_SECS)
             self._change()
+            self._answer()
             self.beat = time.monotonic()
             if self.beat - self._counted > COUNT_SECS:
                 self._count()
@@ -214,6 +225,15 @@ class Intake:
             change, self._next = self._next, None
             self._guarded("detect", self._pipeline.flush)
             self._pipeline = change(self._pipeline)
+
+    def _answer(self) -> None:
+        while self._asked:
+            question, answer = self._asked.popleft()
+            if answer.set_running_or_notify_cancel():
+                try:
+                    answer.set_result(question(self.feeds))
+                except Exception as error:  # noqa: BLE001  # who asked is told, and the flow side goes on
+                    answer.set_exception(error)
 
     def _guarded(self, stage: str, step: Callable[[], None]) -> None:
         """Run one step; what is wrong in this program costs one batch, is counted, and stops neither thread nor daemon."""

@@ -6,6 +6,7 @@ dropped before a decoder sees it.
 
 import ipaddress
 import threading
+from collections import OrderedDict
 from collections.abc import Iterable
 
 import numpy as np
@@ -24,6 +25,9 @@ LIMIT = 4096
 
 An allow-list of a /16 must not become 65,536 decoder states when somebody forges all of them.
 """
+
+STRANGERS = 8
+"""Senders that are not on the list whose addresses are remembered: enough to find a router that somebody forgot to name."""
 
 _GOLDEN = np.uint64(0x9E37_79B9_7F4A_7C15)
 
@@ -104,6 +108,31 @@ class Exporters:
             index = self._index[sender] = len(self._addresses)
             self._known = _Known.of(self._index)
             return index
+
+
+class Strangers:
+    """The last few senders that are not on the list, so that whoever misses a router can see that it does send.
+
+    Anybody can be among them, so they are shown to who asks over the local socket, and neither logged nor kept.
+    """
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._lock = threading.Lock()
+        self._seen: OrderedDict[address.Address, int] = OrderedDict()
+
+    def add(self, sender: address.Address, at_us: int) -> None:
+        """Remember a sender, and forget the one that has been silent for longest."""
+        with self._lock:
+            self._seen[sender] = at_us
+            self._seen.move_to_end(sender)
+            if len(self._seen) > STRANGERS:
+                self._seen.popitem(last=False)
+
+    def texts(self) -> list[tuple[str, int]]:
+        """Write their addresses, and when each was heard last, the newest first."""
+        with self._lock:
+            return [(address.text(*sender), at_us) for sender, at_us in reversed(self._seen.items())]
 
 
 class _Known:

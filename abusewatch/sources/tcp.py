@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from abusewatch.model import address
-from abusewatch.sources.exporters import AllowList
+from abusewatch.sources.exporters import AllowList, Strangers
 from abusewatch.sources.udp import Taken, UdpCounts
 
 IPFIX, HEADER_OCTETS = 10, 16
@@ -86,6 +86,7 @@ class TcpSource:
         self.settings = settings
         self.name = name
         self.exporters = Sessions(settings.sessions)
+        self.strangers = Strangers()
         self.failure: OSError | None = None
         self.addresses: tuple[tuple[str, int], ...] = ()
         self._allow = AllowList(settings.allow)
@@ -187,6 +188,7 @@ class TcpSource:
         sender = address.parse(writer.get_extra_info("peername")[0])
         if not self._allow.allows(*(np.array([half], np.uint64) for half in sender))[0]:
             self._unlisted += 1
+            self.strangers.add(sender, time.time_ns() // 1_000)
             return
         number = self.exporters.begin(address.text(*sender))
         if number is None:

@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from abusewatch.model.flow import U8, U32
-from abusewatch.sources.exporters import DENIED, FULL, LIMIT, AllowList, Exporters
+from abusewatch.model.flow import U8, U32, U64
+from abusewatch.sources.exporters import DENIED, FULL, LIMIT, AllowList, Exporters, Strangers
 from abusewatch.sources.ring import Ring
 
 BATCH = 1024
@@ -107,6 +108,7 @@ class UdpSource:
         self.settings = settings
         self.name = name
         self.exporters = exporters or Exporters(AllowList(settings.allow), settings.max_exporters)
+        self.strangers = Strangers()
         self.failure: OSError | None = None
         self._sockets = tuple(sockets)
         self._ring: Ring | None = None
@@ -218,18 +220,25 @@ class UdpSource:
 
     def _sift(self, ring: Ring, first: int, got: int, family: socket.AddressFamily) -> int:
         """Drop what nobody may decode, before anything reads its content, and return how many stay."""
-        exporter = self.exporters.index_of(*ring.senders(first, got, family))
+        hi, lo = ring.senders(first, got, family)
+        exporter = self.exporters.index_of(hi, lo)
         cut = ring.truncated(first, got)
         self._received += got
         self._bytes += int(ring.lengths[first : first + got].sum())
         listed = exporter < FULL
         kept = np.flatnonzero(listed & ~cut)
         if len(kept) < got:
-            self._unlisted += int(np.count_nonzero(exporter == DENIED))
+            self._note_unlisted(np.flatnonzero(exporter == DENIED), hi, lo)
             self._exporters_full += int(np.count_nonzero(exporter == FULL))
             self._oversized += int(np.count_nonzero(cut & listed))
         ring.keep(first, kept, exporter[kept])
         return len(kept)
+
+    def _note_unlisted(self, rows: NDArray[np.intp], hi: U64, lo: U64) -> None:
+        """Count them, and remember one: a flood of forged senders must cost no more than that."""
+        self._unlisted += len(rows)
+        if len(rows):
+            self.strangers.add((int(hi[rows[0]]), int(lo[rows[0]])), self._received_us)
 
 
 def _listen(settings: UdpSettings) -> socket.socket:

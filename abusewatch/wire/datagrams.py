@@ -3,19 +3,25 @@
 Both ways read the same templates; the second is the reference that tests hold the first against.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from abusewatch.model.flow import I64, U8, U32, FlowBatch
 from abusewatch.wire import headers, reference, remembered, sflow
-from abusewatch.wire.domains import DomainStore
+from abusewatch.wire.clocks import Clocks
+from abusewatch.wire.domains import Domain, DomainStore
 from abusewatch.wire.errors import Reason
+from abusewatch.wire.pools import Pools
 from abusewatch.wire.reference import Record
 from abusewatch.wire.repeats import Repeats
 from abusewatch.wire.ring import Ring
 from abusewatch.wire.sequence import Account, Ledger
+
+MAX_CHARGED = 4_096
+"""Exporters whose refusals are kept apart, as many as a UDP source tells apart; those of further ones are in the totals only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +48,31 @@ class FlowDecoder:
         self._store = DomainStore()
         self._ledger = Ledger()
         self._repeats = Repeats()
+        self._pools = Pools()
+        self._clocks = Clocks()
+        self._refused: dict[int, Counter[Reason]] = {}
 
     @property
     def accounts(self) -> tuple[Account, ...]:
         """Counters of each domain that is remembered."""
-        return tuple(self._ledger.account(domain) for domain in self._store.live())
+        return tuple(self._account(domain) for domain in self._store.live())
+
+    @property
+    def charged(self) -> tuple[int, ...]:
+        """The exporters of whose something was refused, also when they have sent nothing that could be read."""
+        return tuple(self._refused)
+
+    def refused(self, exporter: int) -> Mapping[Reason, int]:
+        """What of an exporter's was refused, passed over or mended since it was first heard, by reason."""
+        return self._refused.get(exporter, {})
+
+    def _account(self, domain: Domain) -> Account:
+        pools, rates = self._pools.rates(domain.slot), domain.rates
+        return replace(
+            self._ledger.account(domain),
+            templates=len(domain.templates), sets_waiting=len(domain.pending), samples_lost=self._pools.lost(domain.slot),
+            sampling_rates=pools or rates.all, sampling_told_by=_told_by(domain), skew_us=self._clocks.skew_us(domain.slot),
+        )  # fmt: skip
 
     def decode(self, ring: U8, lengths: U32 | I64, exporter: U32, received_us: int = 0) -> Decoded:
         """Decode the datagrams of a ring, shape (n, slot), of `lengths` octets each, from exporters by index; never raises on what they hold.
@@ -58,11 +84,13 @@ class FlowDecoder:
         work = Ring(ring, lengths, exporter, received_us, self._store)
         work.walk()
         rows = np.flatnonzero(work.slot >= 0)
+        self._watch(work, rows)
         suspects = self._ledger.add(work.slot[rows], work.sequence[rows], work.steps[rows], work.records[rows], received_us)
         repeated = self._repeats.among(work.octets, rows, work.length[rows], work.slot[rows], suspects)
         if len(repeated):
             work.drop(rows[repeated])
         batches = work.flows()
+        self._charge(work)
         counts = {reason: count for reason, count in work.counts.items() if count}
         return Decoded(tuple(batches), counts, len(rows), int(work.records[rows].sum()))
 
@@ -77,6 +105,7 @@ class FlowDecoder:
     def forget(self, exporter: int) -> None:
         """Forget what an exporter has told, because its session is over (RFC 7011 8.1) and its number will be another's."""
         self._store.forget(exporter)
+        self._refused.pop(exporter, None)
 
     def save(self, name: Callable[[int], str], at_us: int) -> bytes:
         """Pack what was told (templates, sampling rates) to be kept over a restart; `name` gives an exporter's address by its number."""
@@ -91,7 +120,34 @@ class FlowDecoder:
 
     def _settle(self) -> None:
         for slot in self._store.settle():
-            self._ledger.reset(slot)
+            for part in (self._ledger, self._pools, self._clocks):
+                part.reset(slot)
+
+    def _watch(self, work: Ring, rows: I64) -> None:
+        """Note what datagrams say of their exporters' clocks."""
+        told = rows[work.version[rows] != sflow.VERSION]
+        if work.received_us > 0 and len(told):
+            self._clocks.add(work.slot[told], work.export_us[told] - work.received_us, work.received_us)
+
+    def _charge(self, work: Ring) -> None:
+        if work.samples.sampled.numbers:
+            row, source, sequence, rate = np.concatenate(work.samples.sampled.numbers, axis=1)
+            self._pools.add(work.slot[row], source, sequence, rate)
+        for (exporter, reason), count in work.counts.whose.items():
+            if exporter in self._refused or len(self._refused) < MAX_CHARGED:
+                self._refused.setdefault(exporter, Counter())[reason] += count
+
+
+def _told_by(domain: Domain) -> str:
+    """Say in words where the sampling rate of a domain's records comes from; empty when nobody told."""
+    version = domain.key[1]
+    if version == sflow.VERSION:
+        return "each sample"
+    if version == headers.VERSION_5:
+        return "the header"
+    if any(template.layout and any(name in {"rate", "rate_taken"} for name, _, _ in template.layout.columns) for template in domain.templates.values()):
+        return "each record"
+    return domain.rates.told_by
 
 
 def split(payload: bytes) -> list[bytes]:

@@ -1,6 +1,6 @@
 """Where the records of a ring lie, collected by layout, and the one gather for each layout that makes them flow batches."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,9 +9,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from abusewatch.model.flow import I64, U8, U32, FlowBatch
 from abusewatch.wire import records
 from abusewatch.wire.domains import Message
-from abusewatch.wire.errors import Reason
 from abusewatch.wire.layout import Layout
 from abusewatch.wire.metering import Metering
+from abusewatch.wire.refusals import Refusals
 from abusewatch.wire.sampling import RateTable
 
 Span = tuple[I64, I64, I64]
@@ -50,7 +50,7 @@ class Found:
         for layout, packed in self.packed.items():
             self.packed[layout] = [row for row in packed if row[1] not in gone]
 
-    def batches(self, ring: U8, context: Context, counts: Counter[Reason]) -> list[FlowBatch]:
+    def batches(self, ring: U8, context: Context, counts: Refusals) -> list[FlowBatch]:
         """Gather all that was found from the ring, shape (n, slot)."""
         for layout, single in self.single.items():
             if not single:

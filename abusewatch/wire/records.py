@@ -1,6 +1,5 @@
 """Columns of any layout become flow batches: addresses, ports, counters, both directions of a biflow."""
 
-from collections import Counter
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -11,6 +10,7 @@ from abusewatch.wire import packet, times
 from abusewatch.wire.errors import Reason
 from abusewatch.wire.layout import PAIRS, SECTIONS, Columns, Layout, columns_of
 from abusewatch.wire.metering import Metering
+from abusewatch.wire.refusals import Refusals
 from abusewatch.wire.sampling import RateTable
 
 MAPPED = np.uint64(0xFFFF_0000_0000)
@@ -41,7 +41,7 @@ class Rows:
         return replace(self, **columns)
 
 
-def flows(rows: Rows, counts: Counter[Reason]) -> list[FlowBatch]:
+def flows(rows: Rows, counts: Refusals) -> list[FlowBatch]:
     """Make a batch of the rows that say who sent to whom, and another of the opposite directions where any are counted.
 
     What is passed over or mended is added to `counts`.
@@ -52,8 +52,8 @@ def flows(rows: Rows, counts: Counter[Reason]) -> list[FlowBatch]:
     rows, columns = _once(rows, columns, counts)
     count = len(rows.slot)
     start, end, mended = times.spans(columns, rows.export_us, rows.uptime_ms)
-    if mended:
-        counts[Reason.CLOCK] += mended
+    if mended is not None:
+        counts.charge(Reason.CLOCK, rows.exporter[mended])
     addresses, family = _addresses(columns)
     src_port, dst_port = _ports(columns)
     plain = {name: columns[name] for name in ("protocol", "input_if", "output_if") if name in columns}
@@ -66,14 +66,14 @@ def flows(rows: Rows, counts: Counter[Reason]) -> list[FlowBatch]:
     return [forward] if reverse is None else [forward, reverse]
 
 
-def _once(rows: Rows, columns: Columns, counts: Counter[Reason]) -> tuple[Rows, Columns]:
+def _once(rows: Rows, columns: Columns, counts: Refusals) -> tuple[Rows, Columns]:
     """Leave out what its exporter counted on the way in as well."""
     if "direction" not in columns or "input_if" not in columns:
         return rows, columns
     again = rows.metering.again(rows.exporter, columns["direction"].astype(np.uint64), columns["input_if"].astype(np.uint64), rows.export_us)
     if again is None:
         return rows, columns
-    counts[Reason.EXPORTED_TWICE] += int(np.count_nonzero(again))
+    counts.charge(Reason.EXPORTED_TWICE, rows.exporter[again])
     kept = np.flatnonzero(~again)
     return rows.take(kept), {name: column[kept] for name, column in columns.items()}
 
@@ -82,7 +82,7 @@ def _has_addresses(columns: Columns) -> bool:
     return any(f"{src}{part}" in columns and f"{dst}{part}" in columns for src, dst in PAIRS for part in ("", "_lo"))
 
 
-def _read_sections(rows: Rows, columns: Columns, counts: Counter[Reason]) -> tuple[Rows, Columns]:
+def _read_sections(rows: Rows, columns: Columns, counts: Refusals) -> tuple[Rows, Columns]:
     """Read the headers of packets that were exported as they are (elements 104, 313, 315); rows without any are left out."""
     name, offset, octets = next(column for column in rows.layout.columns if column[0] in SECTIONS)
     first, span = rows.layout.span
@@ -91,7 +91,7 @@ def _read_sections(rows: Rows, columns: Columns, counts: Counter[Reason]) -> tup
     at = np.arange(count) * span + (offset - first)
     headers = packet.parse(rows.octets.reshape(-1), at, captured.astype(np.int64), LINKTYPES[name])
     kept = np.flatnonzero(headers.is_ip)
-    counts[Reason.BAD_FRAME] += count - len(kept)
+    counts.charge(Reason.BAD_FRAME, rows.exporter[~headers.is_ip])
     found = {name: column[kept] for name, column in columns.items()}
     for name in ("src_hi", "src_lo", "dst_hi", "dst_lo", "src_port", "dst_port", "protocol", "flags"):
         found[name] = getattr(headers, name)[kept]

@@ -108,4 +108,4 @@ def _rates(saved: _Domain) -> Rates:
         raise WireError(Reason.BAD_TEMPLATE, f"rates of domain {saved.number}")
     if not -1 <= saved.boot_ms < 1 << 44:
         raise WireError(Reason.BAD_TEMPLATE, f"started at {saved.boot_ms}")
-    return Rates(saved.default, saved.told, dict(saved.samplers), dict(saved.interfaces))
+    return Rates(saved.default, saved.told, dict(saved.samplers), dict(saved.interfaces), "what was told before the restart")

@@ -5,7 +5,6 @@ exporter they came from. Only datagrams with templates, options, several sets or
 """
 
 import heapq
-from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +16,7 @@ from abusewatch.wire.errors import Reason, WireError
 from abusewatch.wire.found import Context, Found
 from abusewatch.wire.headers import HEADER_OCTETS, IPFIX, VERSION_5, VERSION_9
 from abusewatch.wire.layout import Layout, pack
+from abusewatch.wire.refusals import NOBODY, Refusals
 from abusewatch.wire.samples import SampleWalk
 from abusewatch.wire.sampling import RateTable
 from abusewatch.wire.sequence import UNKNOWN
@@ -70,10 +70,10 @@ class Ring:
         self.steps: I64 = np.full(count, UNKNOWN)
         self.records: I64 = np.zeros(count, np.int64)
         self.store = store
-        self.counts: Counter[Reason] = Counter()
+        self.counts = Refusals()
         self.reader = SetReader(store, self.counts)
         self.found = Found()
-        self.samples = SampleWalk(self.octets, self.length, self.records, self.counts)
+        self.samples = SampleWalk(self.octets, self.length, self.records, self.counts, self.exporter)
 
     def walk(self) -> None:
         """Read all headers, find all records."""
@@ -90,15 +90,13 @@ class Ring:
 
     def drop(self, repeated: I64) -> None:
         """Forget the records of datagrams that came before."""
-        self.counts[Reason.DUPLICATE] += len(repeated)
+        self.counts.charge(Reason.DUPLICATE, self.exporter[repeated])
         self.found.drop(repeated)
         self.samples.sampled.drop(repeated)
 
     def _refuse(self, rows: Bool, reason: Reason) -> None:
-        refused = int(np.count_nonzero(rows))
-        if refused:
-            self.counts[reason] += refused
-            self.version[rows] = 0
+        self.counts.charge(reason, self.exporter[rows])
+        self.version[rows] = 0
 
     def _versions(self) -> None:
         """Tell versions apart by their first octets (sFlow's number has 32 bits), and refuse what has no whole header."""
@@ -125,10 +123,10 @@ class Ring:
         elif version == IPFIX:
             bad = (heads.length > length) | (heads.length < header)
         if bad.any():
-            self.counts[Reason.BAD_LENGTH] += int(bad.sum())
+            self.counts.charge(Reason.BAD_LENGTH, self.exporter[rows[bad]])
             good = ~bad
             rows, heads = rows[good], heads.take(good)
-        self.counts[Reason.CLOCK] += int(np.count_nonzero(heads.clock_fault))
+        self.counts.charge(Reason.CLOCK, self.exporter[rows[heads.clock_fault]])
         self.sequence[rows], self.export_us[rows], self.uptime_ms[rows] = heads.sequence, heads.export_us, heads.uptime_ms
         self._assign(rows, version, heads.domain)
         return rows, heads
@@ -156,7 +154,7 @@ class Ring:
         for slot, rate in dict(zip(self.slot[rows].tolist(), self.rate[rows].tolist(), strict=True)).items():
             self.store.by_slot[slot].rates.default = rate
         trailing = self.length[rows] > HEADER_OCTETS[VERSION_5] + heads.length * netflow5.RECORD_OCTETS
-        self.counts[Reason.TRAILING_BYTES] += int(np.count_nonzero(trailing))
+        self.counts.charge(Reason.TRAILING_BYTES, self.exporter[rows[trailing]])
 
     def _set_based(self) -> None:
         """NetFlow v9 and IPFIX: the quick ones all at once, after the others were walked in their order."""
@@ -203,6 +201,7 @@ class Ring:
             domain = self.store.by_slot[int(self.slot[row])]
             exporter, version, number = domain.key
             message = Message(exporter, version, number, int(self.sequence[row]), int(self.export_us[row]), int(self.uptime_ms[row]))
+            self.counts.exporter = exporter
             try:
                 walk = self.reader.read(domain, message, self.octets[row, : self.length[row]].tobytes())
             except WireError as error:
@@ -215,6 +214,7 @@ class Ring:
                 for later in quick.withdraw(domain.slot << 16 | changed, row):
                     heapq.heappush(slow, later)
             self._take_walk(row, walk)
+        self.counts.exporter = NOBODY
 
     def _retell(self, row: int, domain: Domain) -> None:
         """Apply what options told to this datagram and to those of its domain after it."""
@@ -275,7 +275,7 @@ class Ring:
         size = np.array([t.length for t in quick.templates], np.int64)
         fitting = octets // size[template]
         count = np.minimum(fitting, MAX_RECORDS)
-        self.counts[Reason.RECORD_LIMIT] += int(np.count_nonzero(fitting > count))
+        self.counts.charge(Reason.RECORD_LIMIT, self.exporter[row[fitting > count]])
         self.records[row] = count
         self.steps[row] = np.where(self.version[row] == VERSION_9, 1, count)
         numbers: dict[Layout | None, int] = {}
@@ -283,7 +283,7 @@ class Ring:
         for layout, number in numbers.items():
             mine = slice(None) if len(numbers) == 1 else layout_of == number
             if layout is None:
-                self.counts[Reason.NOT_A_FLOW] += int(count[mine].sum())
+                self.counts.charge(Reason.NOT_A_FLOW, np.repeat(self.exporter[row[mine]], count[mine]))
             else:
                 self.found.spans[layout].append((row[mine], start[mine], count[mine]))
 
@@ -293,7 +293,7 @@ class Ring:
             return
         heads = samples.read_heads(self.octets if len(rows) == len(self.version) else self.octets[rows], self.length[rows])
         for reason, refused in ((Reason.TRUNCATED, heads.cut), (Reason.BAD_LENGTH, heads.strange)):
-            self.counts[reason] += int(np.count_nonzero(refused))
+            self.counts.charge(reason, self.exporter[rows[refused]])
         good = ~(heads.cut | heads.strange)
         rows = rows[good]
         self._assign(rows, sflow.VERSION, heads.domain[good])

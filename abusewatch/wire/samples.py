@@ -4,7 +4,6 @@ Many datagrams are walked in lock step, one cursor each, all advanced together; 
 sampled headers follows.
 """
 
-from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from abusewatch.model.flow import I64, U8, U32, U64, Bool, FlowBatch, batch_of
 from abusewatch.wire import packet, sflow
 from abusewatch.wire.errors import Reason, WireError
+from abusewatch.wire.refusals import NOBODY, Refusals
 
 FEWEST = 48
 """With fewer datagrams a step of all costs more than a step of each."""
@@ -35,11 +35,13 @@ class Sampled:
     single: list[tuple[int, ...]] = field(default_factory=list)
     told: list[sflow.Told] = field(default_factory=list)
     told_by: list[tuple[int, int, int, int]] = field(default_factory=list)
+    numbers: list[I64] = field(default_factory=list)
+    """Columns of message, data source, sequence number and rate of every flow sample."""
 
     def drop(self, datagrams: I64) -> None:
         """Forget the samples of some datagrams."""
         gone = set(datagrams.tolist())
-        self.headers = [columns[:, ~np.isin(columns[0], datagrams)] for columns in self.headers]
+        self.headers, self.numbers = ([columns[:, ~np.isin(columns[0], datagrams)] for columns in found] for found in (self.headers, self.numbers))
         self.single = [sample for sample in self.single if sample[0] not in gone]
         kept = [place for place, by in enumerate(self.told_by) if by[0] not in gone]
         self.told, self.told_by = [self.told[place] for place in kept], [self.told_by[place] for place in kept]
@@ -92,8 +94,8 @@ def read_heads(ring: U8, length: I64) -> Heads:
 class SampleWalk:
     """Walks the samples of the datagrams in `rows` of a ring; `records` gets the count of samples of each."""
 
-    def __init__(self, ring: U8, length: I64, records: I64, counts: Counter[Reason]) -> None:
-        self.ring, self.length, self.records, self.counts = ring, length, records, counts
+    def __init__(self, ring: U8, length: I64, records: I64, counts: Refusals, exporter: U32) -> None:
+        self.ring, self.length, self.records, self.counts, self.exporter = ring, length, records, counts, exporter
         self.sampled = Sampled()
 
     def walk(self, rows: I64, start: I64, samples: I64) -> None:
@@ -108,17 +110,22 @@ class SampleWalk:
     def _one_by_one(self, rows: I64, start: I64, samples: I64) -> None:
         for row, position, count in zip(rows.tolist(), start.tolist(), samples.tolist(), strict=True):
             data = self.ring[row, : self.length[row]].tobytes()
+            self.counts.exporter = int(self.exporter[row])
             try:
                 for sample in sflow.read_samples(data, position, count):
                     self.records[row] += 1
                     self._take(row, data, sample)
             except WireError as error:
                 self.counts[error.reason] += 1
+        self.counts.exporter = NOBODY
 
-    def _take(self, row: int, data: bytes, sample: sflow.Sample) -> None:
+    def _take(self, row: int, data: bytes, sample: sflow.Sample, *, again: bool = False) -> None:
         if sample.kind in {sflow.COUNTERS, sflow.EXPANDED_COUNTERS}:
             self.counts[Reason.COUNTER_SAMPLE] += 1
-        elif not self.sampled.add(row, row * self.ring.shape[1], data, sample):
+            return
+        if sample.kind in {sflow.FLOW, sflow.EXPANDED_FLOW} and not again:
+            self.sampled.numbers.append(np.array([[row], [sample.source], [sample.sequence], [sample.rate]]))
+        if not self.sampled.add(row, row * self.ring.shape[1], data, sample):
             self.counts[Reason.NOT_A_FLOW] += 1
 
     def _together(self, rows: I64, start: I64, samples: I64, words: int) -> tuple[I64, I64, I64]:
@@ -140,8 +147,8 @@ class SampleWalk:
                 rows, at, samples, base, kind, end, flow, expanded = (x[fits] for x in (rows, at, samples, base, kind, end, flow, expanded))
             self.records[rows] += 1
             counters = (kind == sflow.COUNTERS) | (kind == sflow.EXPANDED_COUNTERS)
-            self.counts[Reason.COUNTER_SAMPLE] += int(np.count_nonzero(counters))
-            self.counts[Reason.NOT_A_FLOW] += int(np.count_nonzero(~flow & ~counters))
+            self.counts.charge(Reason.COUNTER_SAMPLE, self.exporter[rows[counters]])
+            self.counts.charge(Reason.NOT_A_FLOW, self.exporter[rows[~flow & ~counters]])
             if flow.any():
                 self._flow_samples(ring, rows[flow], base[flow] + at[flow] + 2, base[flow] + end[flow], expanded[flow])
             more = samples > 1
@@ -153,6 +160,9 @@ class SampleWalk:
     def _flow_samples(self, ring: U4, rows: I64, at: I64, end: I64, expanded: Bool) -> None:
         """Take flow samples that begin at word `at` of the ring: find the raw header among their records, all together."""
         rate = ring[at + np.where(expanded, 3, 2)].astype(np.int64)
+        # A compact source_id has its kind in the upper octet, an expanded one in a word of its own, which is zero for an interface.
+        source = ring[at + np.where(expanded, 2, 1)].astype(np.int64)
+        self.sampled.numbers.append(np.stack((rows, source, ring[at].astype(np.int64), rate)))
         # Words of the interfaces and of the count of records; see `sflow` for their meaning.
         inside, outside, count = (ring[at + np.where(expanded, *place)].astype(np.int64) for place in ((7, 5), (9, 6), (10, 7)))
         known = 0x3FFF_FFFF
@@ -192,11 +202,13 @@ class SampleWalk:
             row = int(rows[index])
             data = self.ring[row, : self.length[row]].tobytes()
             position = (int(at[index]) - 2) * 4 - row * self.ring.shape[1]
+            self.counts.exporter = int(self.exporter[row])
             for sample in sflow.read_samples(data, position, 1):
-                self._take(row, data, sample)
+                self._take(row, data, sample, again=True)
+        self.counts.exporter = NOBODY
 
 
-def flows(sampled: Sampled, ring: U8, exporter: U32, at_us: int, counts: Counter[Reason]) -> list[FlowBatch]:
+def flows(sampled: Sampled, ring: U8, exporter: U32, at_us: int, counts: Refusals) -> list[FlowBatch]:
     """Make batches of flow samples: each one packet, at the time its datagram came. `exporter` is by message.
 
     `bytes` is the length of the IP packet, as in captures and NetFlow; the frame's length only stands in where the packet does not say its own.
@@ -209,10 +221,10 @@ def flows(sampled: Sampled, ring: U8, exporter: U32, at_us: int, counts: Counter
         for linktype in np.unique(linktypes).tolist():
             mine = columns[:, linktypes == linktype]
             heads = packet.parse(ring.reshape(-1), mine[6], mine[7], linktype, mine[4])
-            no_ip = int(np.count_nonzero(heads.reason == packet.NOT_IP))
             kept = np.flatnonzero(heads.is_ip)
-            counts[Reason.NOT_A_FLOW] += no_ip
-            counts[Reason.BAD_FRAME] += mine.shape[1] - len(kept) - no_ip
+            no_ip = heads.reason == packet.NOT_IP
+            counts.charge(Reason.NOT_A_FLOW, exporter[mine[0, no_ip]])
+            counts.charge(Reason.BAD_FRAME, exporter[mine[0, ~heads.is_ip & ~no_ip]])
             found.append(_batch(at_us, exporter, mine[:4, kept], heads.family, {name: getattr(heads, name)[kept] for name in HEADER_COLUMNS}))
     if sampled.told:
         names = ("bytes", "protocol", "src_hi", "src_lo", "dst_hi", "dst_lo", "ports", "flags")

@@ -39,6 +39,15 @@ def rate_of(numbers: Numbers) -> int | None:
     return None
 
 
+def elements_of(numbers: Numbers) -> str:
+    """Name the elements from which `rate_of` works out the rate, as people look them up."""
+    if numbers.get((0, 305)):
+        return "elements 305 and 306" if (0, 306) in numbers else "element 305"
+    if numbers.get((0, 309)) and numbers.get((0, 310)):
+        return "elements 309 and 310"
+    return "element 34" if (0, 34) in numbers else "element 50"
+
+
 def _bounded(rate: float) -> int:
     return min(max(round(rate), 1), MAX_RATE)
 
@@ -54,6 +63,13 @@ class Rates:
     told: bool = False
     samplers: dict[int, int] = field(default_factory=dict)
     interfaces: dict[int, int] = field(default_factory=dict)
+    told_by: str = ""
+    """In words for people: which elements told the newest of them."""
+
+    @property
+    def all(self) -> tuple[int, ...]:
+        """Every rate in force, once each."""
+        return tuple(sorted({*self.samplers.values(), *self.interfaces.values(), *((self.default,) if self.default else ())}))
 
     @property
     def known(self) -> bool:
@@ -65,6 +81,7 @@ class Rates:
         rate = rate_of(numbers)
         if rate is None:
             return True
+        self.told_by = elements_of(numbers)
         for key in _SAMPLERS:
             if key in numbers:
                 return self._learn_sampler(numbers[key], rate)

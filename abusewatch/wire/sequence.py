@@ -3,6 +3,7 @@
 NetFlow v9 and sFlow count datagrams, NetFlow v5 and IPFIX count records (RFC 3954 5.1, RFC 7011 3.1).
 """
 
+import math
 from collections import deque
 from dataclasses import dataclass
 
@@ -19,13 +20,18 @@ MAX_GAP = 1 << 20
 """A jump ahead by more is a restart, not a loss: a million records are hours of outage for any exporter."""
 GAPS = 64
 """How many gaps of a domain are remembered, so that a late datagram can be told from one sent twice."""
+RECORDS_NUMBERED = frozenset({5, 10})
+"""Versions whose sequence counts records; that of the others counts datagrams."""
 UNKNOWN = -1
 """How much a datagram adds to the sequence when a set in it could not be counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What has come of one domain. `lost` and `duplicates` are in the unit of its sequence: records for v5 and IPFIX, datagrams for v9 and sFlow."""
+    """What has come of one domain. `lost` and `duplicates` are in the unit of its sequence: records for v5 and IPFIX, datagrams for v9 and sFlow.
+
+    `sampling_rate` is that of records that tell none themselves (0: unknown), `sampling_rates` are all in force, and `sampling_told_by` says by what.
+    """
 
     exporter: int
     version: int
@@ -38,6 +44,23 @@ class Account:
     missing_templates: int
     sampling_rate: int
     last_seen_us: int
+    templates: int = 0
+    sets_waiting: int = 0
+    samples_lost: int = 0
+    sampling_rates: tuple[int, ...] = ()
+    sampling_told_by: str = ""
+    skew_us: int | None = None
+
+    @property
+    def records_lost(self) -> float:
+        """What is lost in records: where the sequence numbers datagrams, each is taken as one of the domain's average size."""
+        return self.lost if self.version in RECORDS_NUMBERED else self.lost * self.records / max(self.datagrams, 1)
+
+    @property
+    def coverage(self) -> float:
+        """The part of its records that reached us, 0 to 1; rounded down, so that nobody reads 1.0 where something is missing."""
+        missing = self.records_lost
+        return math.floor(self.records / (self.records + missing) * 10_000) / 10_000 if missing else 1.0
 
 
 class Ledger:
@@ -132,6 +155,6 @@ class Ledger:
     def account(self, domain: Domain) -> Account:
         """Read the counters of one domain."""
         self._grow(domain.slot + 1)
-        read = {name: int(column[domain.slot]) for name, column in self._columns.items() if name != "expected"}
-        exporter, version, number = domain.key
-        return Account(exporter, version, number, missing_templates=domain.missing, sampling_rate=domain.rates.default, **read)
+        datagrams, records, lost, duplicates, restarts, last_seen_us = (int(self._columns[name][domain.slot]) for name in self.FIELDS[:-1])
+        missing, rate = domain.missing, domain.rates.default
+        return Account(*domain.key, datagrams, records, lost, duplicates, restarts, missing, rate, last_seen_us)

@@ -20,8 +20,8 @@ Stamp = tuple[I64, Bool | None]
 """Times in microseconds since 1970 and where they mean anything (None: everywhere)."""
 
 
-def spans(columns: Columns, export_us: I64, uptime_ms: I64) -> tuple[I64, I64, int]:
-    """Find start and end of each record in microseconds since 1970, and count the records whose times had to be mended.
+def spans(columns: Columns, export_us: I64, uptime_ms: I64) -> tuple[I64, I64, Bool | None]:
+    """Find start and end of each record in microseconds since 1970, and say which records' times had to be mended (None: no record's).
 
     `export_us` and `uptime_ms` are of each record's message: its time and how long its exporter had run then, UNKNOWN where nobody said.
     """
@@ -31,7 +31,7 @@ def spans(columns: Columns, export_us: I64, uptime_ms: I64) -> tuple[I64, I64, i
     start = _absolute("start", columns) or _relative("start", columns, export_us, uptime_ms)
     end = _absolute("end", columns) or _relative("end", columns, export_us, uptime_ms) or _absolute("seen", columns)
     if start is None and end is None:
-        return export_us, export_us, 0
+        return export_us, export_us, None
     known_end = export_us if end is None else end[0] if end[1] is None else np.where(end[1], end[0], export_us)
     if start is None:
         known_start = known_end - _duration(columns, export_us)
@@ -42,7 +42,7 @@ def spans(columns: Columns, export_us: I64, uptime_ms: I64) -> tuple[I64, I64, i
     return _mend(known_start, known_end, export_us)
 
 
-def _mend(start: I64, end: I64, export_us: I64) -> tuple[I64, I64, int]:
+def _mend(start: I64, end: I64, export_us: I64) -> tuple[I64, I64, Bool | None]:
     """Put times more than a day after their export at the export, and starts after or a month before their end at the end."""
     late = end > export_us + DAY_US
     if late.any():
@@ -50,7 +50,8 @@ def _mend(start: I64, end: I64, export_us: I64) -> tuple[I64, I64, int]:
     turned = (start > end) | (end - start > MAX_AGE_US)
     if turned.any():
         start = np.where(turned, end, start)
-    return start, end, int(np.count_nonzero(late | turned))
+    mended: Bool = late | turned
+    return start, end, mended if mended.any() else None
 
 
 def _duration(columns: Columns, like: I64) -> I64:
