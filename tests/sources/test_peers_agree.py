@@ -5,6 +5,7 @@ import threading
 import time
 from collections import Counter
 
+import numpy as np
 import pytest
 
 from abusewatch.model import address
@@ -18,14 +19,11 @@ from tests.sources import peers
 
 pytestmark = [pytest.mark.peer, pytest.mark.corpus]
 
-LARGE = 500_000
-"""Octets of the captures that are taken; the larger ones add time, no forms."""
 VERSIONS = {"netflow5": 5, "netflow9": 9, "ipfix": 10}
 
 
 def captures(corpus):
-    found = [p for folder in ("attacks", "benign") for p in sorted((corpus / folder).iterdir())]
-    return [p for p in found if p.stat().st_size <= LARGE]
+    return [p for folder in ("attacks", "benign") for p in sorted((corpus / folder).iterdir())]
 
 
 def softflowd_of(paths, version):
@@ -120,22 +118,37 @@ def test_softflowd_of_every_capture(corpus, form, tmp_path):
     assert rows(batch) == found
 
 
+def exported(corpus, form, sampling=1):
+    """One exporter's datagrams of all captures, one after the other."""
+    batches = (batch for path in captures(corpus) for batch in open_flows(path, FlowDecoder).batches())
+    return [datagram.payload for datagram in encode(batches, form, sampling, packets=True)]
+
+
 @pytest.mark.parametrize("form", VERSIONS)
 def test_our_export_of_every_capture(corpus, form, tmp_path):
-    datagrams = []
-    for path in captures(corpus)[::3]:
-        datagrams += [d.payload for d in encode(open_flows(path, FlowDecoder).batches(), form)]
+    datagrams = exported(corpus, form)
     batch = ours(datagrams)
     found, _ = theirs(datagrams, tmp_path / "nf")
+    assert len(batch) > 40_000
     assert rows(batch) == found
 
 
-def test_our_sflow_of_every_capture(corpus, tmp_path):
-    """sfcapd counts the octets of frames, with 14 of Ethernet and 4 of check sequence; here they are of the IP packet."""
-    datagrams = []
-    for path in captures(corpus)[::6]:
-        datagrams += [d.payload for d in encode(open_flows(path, FlowDecoder).batches(), "sflow")]
+@pytest.mark.parametrize("form", VERSIONS)
+def test_they_take_the_sampling_rate_we_announce(corpus, form, tmp_path):
+    datagrams = exported(corpus, form, 100)
     batch = ours(datagrams)
-    _, file = theirs(datagrams, tmp_path / "sf", "sfcapd")
-    assert (len(file), int(file.packets.sum())) == (len(batch), int(batch.packets.sum()))
-    assert int(file.bytes.sum()) == int(batch.bytes.sum()) + 18 * len(batch)
+    assert set(batch.sampling_rate.tolist()) == {100}
+    found, _ = theirs(datagrams, tmp_path / "nf")
+    assert rows(batch.with_columns(packets=batch.packets * np.uint64(100), bytes=batch.bytes * np.uint64(100))) == found
+
+
+@pytest.mark.parametrize("sampling", [1, 100])
+def test_our_sflow_of_every_capture(corpus, sampling, tmp_path):
+    """sfcapd counts the octets of frames, with 14 of Ethernet and 4 of check sequence; here they are of the IP packet. It multiplies by the rate."""
+    datagrams = exported(corpus, "sflow", sampling)
+    batch = ours(datagrams)
+    found, _ = theirs(datagrams, tmp_path / "sf", "sfcapd")
+    packets, octets = (sum(row[place] * times for row, times in found.items()) for place in (-2, -1))
+    assert len(batch) > 40_000 // sampling
+    assert (found.total(), packets) == (len(batch), sampling * int(batch.packets.sum()))
+    assert octets == sampling * (int(batch.bytes.sum()) + 18 * len(batch))

@@ -8,7 +8,7 @@ import numpy as np
 
 from abusewatch.model.flow import FlowBatch
 from abusewatch.sources.encode.datagram import LIMIT_BYTES, Datagram
-from abusewatch.sources.encode.template import EPOCH_MS, OPTIONS_ID, RANDOM, SAMPLING, Templates, data_set
+from abusewatch.sources.encode.template import EPOCH_MS, SAMPLING, Templates, announcement, data_set
 
 HEADER = struct.Struct(">HHIII")
 TEMPLATE_SET, OPTIONS_SET = 2, 3
@@ -49,11 +49,12 @@ class Ipfix:
         return HEADER.pack(10, HEADER.size + len(sets), secs, sequence, self._domain) + sets
 
     def _announcement(self, newest_us: int) -> bytes:
-        """Write the templates and, if the rate is known, its options template (3.4.2.2) and data."""
+        """Write the templates and, if the rate is known, its options templates (3.4.2.2) and data."""
         sets = data_set(TEMPLATE_SET, self._templates.definitions())
-        if self._rate:
-            fields = (SCOPE, *SAMPLING)
-            definition = struct.pack(">HHH", OPTIONS_ID, len(fields), 1)
-            sets += data_set(OPTIONS_SET, definition + b"".join(struct.pack(">HH", *f) for f in fields))
-            sets += data_set(OPTIONS_ID, struct.pack(">IIB", self._domain, self._rate, RANDOM))
-        return self._message(newest_us, sets, 1 if self._rate else 0)
+        announced = SAMPLING if self._rate else {}
+        for number, fields in announced.items():
+            spec = (SCOPE, *fields)
+            definition = struct.pack(">HHH", number, len(spec), 1)
+            sets += data_set(OPTIONS_SET, definition + b"".join(struct.pack(">HH", *f) for f in spec))
+            sets += data_set(number, struct.pack(">I", self._domain) + announcement(fields, self._rate))
+        return self._message(newest_us, sets, len(announced))

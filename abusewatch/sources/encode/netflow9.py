@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from abusewatch.model.flow import FlowBatch
 from abusewatch.sources.encode.datagram import LIMIT_BYTES, Datagram
-from abusewatch.sources.encode.template import OPTIONS_ID, RANDOM, SAMPLING, UPTIME_MS, Templates, data_set
+from abusewatch.sources.encode.template import SAMPLING, UPTIME_MS, Templates, announcement, data_set
 from abusewatch.sources.encode.uptime import by_boot, clock
 
 HEADER = struct.Struct(">HHIIII")
@@ -46,12 +46,12 @@ class Netflow9:
         return HEADER.pack(9, count, now.uptime_ms, now.unix_secs, sequence, self._domain)
 
     def _announcement(self, newest_us: int, boot_ms: int) -> bytes:
-        """Write the templates and, if the rate is known, its options template (6.1) and data."""
+        """Write the templates and, if the rate is known, its options templates (6.1) and data."""
         sets = data_set(TEMPLATE_SET, self._templates.definitions())
         count = 2
-        if self._rate:
-            scope, fields = struct.pack(">HH", SCOPE_SYSTEM, 4), b"".join(struct.pack(">HH", *f) for f in SAMPLING)
-            sets += data_set(OPTIONS_SET, struct.pack(">HHH", OPTIONS_ID, len(scope), len(fields)) + scope + fields)
-            sets += data_set(OPTIONS_ID, struct.pack(">IIB", self._domain, self._rate, RANDOM))
+        for number, fields in SAMPLING.items() if self._rate else ():
+            scope, spec = struct.pack(">HH", SCOPE_SYSTEM, 4), b"".join(struct.pack(">HH", *f) for f in fields)
+            sets += data_set(OPTIONS_SET, struct.pack(">HHH", number, len(scope), len(spec)) + scope + spec)
+            sets += data_set(number, struct.pack(">I", self._domain) + announcement(fields, self._rate))
             count += 2
         return self._header(newest_us, boot_ms, count) + sets

@@ -12,8 +12,10 @@ from abusewatch.sources.encode.datagram import fill, is_v4
 Element = tuple[int, tuple[tuple[str, str], ...]]
 """An information element's number, and the columns it is written from with their forms on the wire."""
 
-V4 = ((8, (("src4", ">u4"),)), (12, (("dst4", ">u4"),)))
-V6 = ((27, (("src_hi", ">u8"), ("src_lo", ">u8"))), (28, (("dst_hi", ">u8"), ("dst_lo", ">u8"))))
+V4 = ((8, (("src4", ">u4"),)), (12, (("dst4", ">u4"),)), (32, (("icmp", ">u2"),)))
+V6 = ((27, (("src_hi", ">u8"), ("src_lo", ">u8"))), (28, (("dst_hi", ">u8"), ("dst_lo", ">u8"))), (139, (("icmp", ">u2"),)))
+"""Addresses, and ICMP type and code together. They stand in the destination port as well, where many routers put them and nfdump does not look."""
+ICMP = (1, 58)
 REST: tuple[Element, ...] = (
     (10, (("input_if", ">u4"),)),
     (14, (("output_if", ">u4"),)),
@@ -27,10 +29,12 @@ REST: tuple[Element, ...] = (
 UPTIME_MS: tuple[Element, ...] = ((22, (("start", ">u4"),)), (21, (("end", ">u4"),)))
 EPOCH_MS: tuple[Element, ...] = ((152, (("start", ">u8"),)), (153, (("end", ">u8"),)))
 
-SAMPLING = ((34, 4), (35, 1))
-"""samplingInterval and samplingAlgorithm (2: random): the announcement that routers make and every collector understands."""
+INTERVAL, ALGORITHM = (34, 4), (35, 1)
 RANDOM = 2
-V4_ID, V6_ID, OPTIONS_ID = 256, 257, 258
+V4_ID, V6_ID = 256, 257
+SAMPLING = {258: (INTERVAL, ALGORITHM), 259: (INTERVAL,)}
+"""Options templates: samplingInterval with samplingAlgorithm (2: random), as routers announce it, and once more alone. Debian's nfcapd 1.7.1 takes a
+rate only where no algorithm stands beside it, later versions only where one does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,7 @@ class Template:
             "dst4": rows.dst_lo & low,
             "start": rows.start_us // 1000 - boot_ms,
             "end": rows.end_us // 1000 - boot_ms,
+            "icmp": np.where(np.isin(rows.protocol, ICMP), rows.dst_port, 0),
         }
         for name in self.layout.names or ():
             records[name] = made[name] if name in made else getattr(rows, name)
@@ -90,6 +95,11 @@ class Templates:
                 if mask.any()
             )
             yield rows, b"".join(sets)
+
+
+def announcement(fields: tuple[tuple[int, int], ...], rate: int) -> bytes:
+    """Write what an options record says of the sampling rate, without its scope."""
+    return struct.pack(">I", rate) + (bytes([RANDOM]) if ALGORITHM in fields else b"")
 
 
 def data_set(number: int, content: bytes) -> bytes:
