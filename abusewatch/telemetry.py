@@ -34,6 +34,8 @@ INCIDENT_STATES = ("open", "active", "quiet", "resolved", "reopened", "closed")
 AUDIENCES = ("operator", "customer", "desk", "complainant")
 MESSAGE_STATES = ("queued", "held", "retrying", "sent", "parked", "expired", "cancelled", "blocked")
 REPLIES = ("4xx", "5xx", "none")
+DETECTOR_FAULTS = ("raised", "overran", "died", "output", "pause", "disabled")
+"""`detect.coded.detector.REASONS`, said again because stages know no metrics; a test holds the two together."""
 TABLES = ("conversations", "followed", "episodes", "panes")
 LOOKUPS = ("rdap", "dns")
 LOOKUP_OUTCOMES = (
@@ -66,6 +68,9 @@ class Telemetry:
         self.shed = c("shed", "Keys or rows given up because a bounded table was full", ("table",), TABLES)
         self.bugs = c("bugs", "Inputs or turns given up for a fault of this program", ("stage",), STAGES)
         self.findings = c("findings", "Findings begun, by rule and its status", ("rule", "status"))
+        self.detector_faults = c(
+            "detector_faults", "Turns of a coded detector that gave nothing, by rule and reason", ("rule", "reason")
+        )
         self.incidents = c("incidents", "Incidents entering a state", ("kind", "state"))
         self.messages = c("messages", "Messages entering a state", ("audience", "state"))
         self.smtp_attempts = c("smtp_attempts", "Deliveries tried")
@@ -118,6 +123,11 @@ class Telemetry:
     def declare_rule(self, rule: str, status: str) -> None:
         """Create the series of a rule that was loaded."""
         self.findings.labels(rule, status)
+
+    def declare_detector(self, rule: str) -> None:
+        """Create the series of a rule that a coded detector serves."""
+        for reason in DETECTOR_FAULTS:
+            self.detector_faults.labels(rule, reason)
 
     def exposition(self) -> bytes:
         """Write all series in the text format of Prometheus."""

@@ -20,6 +20,8 @@ class Verdict(NamedTuple):
     records: int
     directions: dict[str, int]
     late: int
+    lost: dict[str, dict[str, int]]
+    """Turns that a coded detector gave nothing for, by rule and reason."""
 
 
 def judge(
@@ -38,9 +40,11 @@ def judge(
     pipeline = Pipeline(rules, inventory, sink, restart=True, engine=engine)
     for batch in batches:
         pipeline.feed(batch, exporter_name)
+    lost = {rule: seat.faults for rule, seat in pipeline.engine.seats}  # the end makes new ones
     pipeline.flush()
     found = sorted(newest.values(), key=lambda d: (d.first_us, d.finding.rule, d.finding.offender))
-    return Verdict(tuple(found), pipeline.records, dict(pipeline.directions), pipeline.panes.late_rows)
+    gaps = {rule: dict(faults) for rule, faults in lost.items() if faults}
+    return Verdict(tuple(found), pipeline.records, dict(pipeline.directions), pipeline.panes.late_rows, gaps)
 
 
 def between(batches: Iterable[FlowBatch], from_us: int | None, to_us: int | None) -> Iterator[FlowBatch]:

@@ -142,7 +142,9 @@ def gathered(
     except UnicodeDecodeError as error:
         raise Refused(f"not UTF-8 text: {error.reason} at byte {error.start}") from None
     local = folder or (setup.config.rules.local if setup else None)
-    rules, _ = rule_set(local, setup.config.rules.disable if setup else (), faults)
+    rules, _ = rule_set(
+        local, setup.config.rules.disable if setup else (), faults, detectors=setup.config.rules.detectors if setup else ()
+    )
     if faults or known is None:
         raise _refused(faults)
     reporter = (setup.config.network.organisation, setup.config.sender) if setup else DEMONSTRATION
@@ -187,5 +189,8 @@ def _summary(verdict: Verdict, took: float) -> Iterator[str]:
     yield f"abusewatch: {verdict.records} records in {took:.1f} s ({ways or 'none'}); {len(verdict.detections)} finding(s)"
     if verdict.records and not verdict.directions.get("outbound", 0) + verdict.directions.get("spoofed", 0):
         yield "abusewatch: no record left the networks named as ours; are --own or the inventory right?"
+    for rule, faults in verdict.lost.items():
+        counted = ", ".join(f"{n} {reason}" for reason, n in sorted(faults.items()))
+        yield f"abusewatch: the detector of {rule} gave nothing in some turns ({counted}): what it would have found is missing"
     if verdict.late:
         yield f"abusewatch: {verdict.late} records came too late for their time and were left out"

@@ -8,6 +8,7 @@ from abusewatch.cli.captures import CaptureError, try_case
 from abusewatch.cli.explain import explain
 from abusewatch.cli.output import FINDINGS, Refused, config_option, json_option, print_json, print_lines, print_table
 from abusewatch.config.assemble import SetupError, assemble, rule_set
+from abusewatch.config.load import ConfigError, load
 from abusewatch.config.shipped import shipped
 from abusewatch.detect.rule import Rule
 
@@ -86,7 +87,7 @@ def page(folder: Path | None, config: Path | None) -> None:
 def lint(ctx: click.Context, folder: Path | None, config: Path | None, *, as_json: bool) -> None:
     """Check every rule file: all faults at once with file and line, and what its author will regret."""
     faults: list[str] = []
-    loaded, warnings = rule_set(_folder(folder, config), (), faults)
+    loaded, warnings = rule_set(_folder(folder, config), (), faults, detectors=_detectors(config))
     if as_json:
         print_json({"faults": faults, "warnings": list(warnings)})
     else:
@@ -146,9 +147,19 @@ def _folder(folder: Path | None, config: Path | None) -> Path | None:
         raise Refused(f"{error.faults[0]} ({len(error.faults)} fault(s); see `abusewatch check`)") from None
 
 
+def _detectors(config: Path | None) -> tuple[str, ...]:
+    """Name the detectors of other packages that a configuration allows."""
+    try:
+        return load(config).rules.detectors if config else ()
+    except ConfigError as error:
+        raise Refused(f"{error.faults[0]} ({len(error.faults)} fault(s); see `abusewatch check`)") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refused(f"{config}: cannot be read: {error}") from None
+
+
 def _load(folder: Path | None, config: Path | None) -> tuple[Rule, ...]:
     faults: list[str] = []
-    loaded, _ = rule_set(_folder(folder, config), (), faults)
+    loaded, _ = rule_set(_folder(folder, config), (), faults, detectors=_detectors(config))
     if faults:
         raise Refused(f"{faults[0]} ({len(faults)} fault(s); see `abusewatch rules lint`)")
     return loaded

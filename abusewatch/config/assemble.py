@@ -12,6 +12,7 @@ from abusewatch.config.model import Config
 from abusewatch.config.position import line_of, lines_of
 from abusewatch.config.shipped import shipped
 from abusewatch.contacts import ContactsError, OperatorTable
+from abusewatch.detect.coded.programs import named
 from abusewatch.detect.load import load as load_rules
 from abusewatch.detect.rule import Rule
 from abusewatch.inventory import Inventory, InventoryError
@@ -51,7 +52,8 @@ def assemble(path: Path) -> Setup:
     except UnicodeDecodeError as error:
         raise SetupError([f"{path}:1: not UTF-8 text at byte {error.start}"]) from None
     faults: list[str] = []
-    rules, warnings = rule_set(config.rules.local, config.rules.disable, faults, config.rules.observe)
+    chosen = config.rules
+    rules, warnings = rule_set(chosen.local, chosen.disable, faults, chosen.observe, chosen.detectors)
     own = _part(lambda: _inventory(config), faults)
     table = _part(lambda: contacts.load(config.contacts.table) if config.contacts.table else OperatorTable(), faults)
     faults.extend(_unfit_keys(config))
@@ -96,13 +98,19 @@ class PolicyLines:
 
 
 def rule_set(
-    local: Path | None, disabled: Sequence[str], faults: list[str], observed: Sequence[str] = ()
+    local: Path | None,
+    disabled: Sequence[str],
+    faults: list[str],
+    observed: Sequence[str] = (),
+    detectors: Sequence[str] = (),
 ) -> tuple[tuple[Rule, ...], tuple[str, ...]]:
     """Load the shipped rules and the local ones over them: the rules and the warnings, faults added to the list.
 
-    What is `observed` is at most that, so that the desk alone sees what it finds.
+    What is `observed` is at most that, so that the desk alone sees what it finds. `detectors` are those of other
+    packages that rules may name.
     """
-    loaded = load_rules([shipped("rules"), *([local] if local else [])])
+    programs = named(detectors, faults)
+    loaded = load_rules([shipped("rules"), *([local] if local else [])], programs=programs)
     faults.extend(str(fault) for fault in loaded.faults)
     known = {rule.id for rule in loaded.rules}
     if not loaded.faults:

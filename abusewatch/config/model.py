@@ -198,6 +198,10 @@ class Rules(Section):
     observe: tuple[str, ...] = Field(
         default=(), description="Identifiers of rules whose findings the desk alone sees, whatever their status."
     )
+    detectors: tuple[str, ...] = Field(
+        default=(),
+        description="Coded detectors of other packages that rules may name; each runs caged in a process of its own.",
+    )
 
 
 class Store(Section):

@@ -1,11 +1,12 @@
 """All rules over one pane: views, windows, judgement, episodes. The order of rules and rows changes nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from abusewatch.detect import views
+from abusewatch.detect.coded.seat import Seat
 from abusewatch.detect.episodes import Episodes, Owners
 from abusewatch.detect.rule import Rule
 from abusewatch.detect.runner import SECOND, Firing, Runner
@@ -47,7 +48,7 @@ class Engine:
 
     def __init__(self, rules: Sequence[Rule], owners: Owners, pane_us: int = 5 * SECOND) -> None:
         self._pane_us = pane_us
-        self.rules = tuple(rule for rule in rules if rule.status != "sandbox" and rule.detector is None)
+        self.rules = tuple(rule for rule in rules if rule.status != "sandbox")
         self.coverage = 1.0
         self.episodes = Episodes(owners)
         self._grown: dict[tuple[str, int], None] = {}
@@ -56,6 +57,11 @@ class Engine:
     def _begin(self) -> None:
         self._runners = [Runner(rule, self._pane_us) for rule in self.rules]
         self._held = {rule.id: _Held() for rule in self.rules}
+
+    @property
+    def seats(self) -> Iterator[tuple[str, Seat]]:
+        """The coded detectors at work, by the id of their rule."""
+        return ((runner.rule.id, runner.seat) for runner in self._runners if runner.seat)
 
     @property
     def waits(self) -> bool:

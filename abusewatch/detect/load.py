@@ -2,12 +2,13 @@
 
 import re
 import tomllib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from abusewatch.detect import lint
+from abusewatch.detect.coded.detector import Program
 from abusewatch.detect.faults import Fault, Page
 from abusewatch.detect.override import overlay
 from abusewatch.detect.read import read
@@ -36,11 +37,14 @@ class _File:
     local: bool
 
 
-def load(directories: Sequence[Path], promoted: Collection[str] = ()) -> Loaded:
+def load(
+    directories: Sequence[Path], promoted: Collection[str] = (), programs: Mapping[str, Program] | None = None
+) -> Loaded:
     """Load `*.toml` of each folder; the first holds the shipped rules, later ones local files.
 
     A new id in a local file is a new rule, which only observes until it is promoted; an id already there overrides
-    tunables (`override`). A folder that does not exist is a fault.
+    tunables (`override`). `programs` are the detectors that may be named, by default
+    those shipped. A folder that does not exist is a fault.
     """
     faults: list[Fault] = []
     files: dict[str, list[_File]] = {}
@@ -53,7 +57,7 @@ def load(directories: Sequence[Path], promoted: Collection[str] = ()) -> Loaded:
     rules: list[Rule] = []
     pages: dict[str, Page] = {}
     for stem in sorted(files):
-        rule, page = _combine(stem, files[stem], promoted, faults)
+        rule, page = _combine(stem, files[stem], promoted, faults, programs)
         if rule is not None:
             rules.append(rule)
             pages[rule.id] = page
@@ -81,7 +85,13 @@ def _open(path: Path, faults: list[Fault], *, local: bool) -> _File | None:
     return None
 
 
-def _combine(stem: str, files: list[_File], promoted: Collection[str], faults: list[Fault]) -> tuple[Rule | None, Page]:
+def _combine(
+    stem: str,
+    files: list[_File],
+    promoted: Collection[str],
+    faults: list[Fault],
+    programs: Mapping[str, Program] | None,
+) -> tuple[Rule | None, Page]:
     """Read the first file of an id, with the later ones laid over it."""
     base = files[0]
     values = dict(base.values)
@@ -97,7 +107,7 @@ def _combine(stem: str, files: list[_File], promoted: Collection[str], faults: l
         faults.extend(over.faults)
         values, changed = laid.values, changed | laid.taken
         page.over(over, laid.taken)
-    rule = read(page, values, stem, tuple(sorted(changed)))
+    rule = read(page, values, stem, tuple(sorted(changed)), programs)
     faults.extend(page.faults)
     if rule is not None and base.local and rule.status == "stable" and stem not in promoted:
         rule = replace(rule, status="observe")

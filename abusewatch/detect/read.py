@@ -2,12 +2,15 @@
 
 import ipaddress
 import re
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
 from abusewatch.detect import gate
 from abusewatch.detect.binding import bind_key, bind_measure, bind_set
 from abusewatch.detect.check import Scope
+from abusewatch.detect.coded.detector import Program
+from abusewatch.detect.coded.programs import shipped
 from abusewatch.detect.columns import GROUP, SCHEMAS, Column
 from abusewatch.detect.expression import Choices, RuleError
 from abusewatch.detect.faults import Page
@@ -53,8 +56,17 @@ _XARF = re.compile(r"[a-z_]+/[a-z_]+")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
-def read(page: Page, values: dict[str, Any], stem: str, overridden: tuple[str, ...] = ()) -> Rule | None:
-    """Read the rule of a file; None when `page` has got a fault by it. `stem` is the file's name without .toml."""
+def read(
+    page: Page,
+    values: dict[str, Any],
+    stem: str,
+    overridden: tuple[str, ...] = (),
+    programs: Mapping[str, Program] | None = None,
+) -> Rule | None:
+    """Read the rule of a file; None when `page` has got a fault by it. `stem` is the file's name without .toml.
+
+    `programs` are the detectors that may be named; by default those shipped.
+    """
     top = Table(page, "", values)
     name = top.read("id", lambda value: _matching(value, _ID, "small letters, digits and hyphens"))
     if name is not None and name != stem:
@@ -63,9 +75,11 @@ def read(page: Page, values: dict[str, Any], stem: str, overridden: tuple[str, .
     sets = _sets(top.table("sets", required=False))
     match = _Matching(top.table("match"), sets)
     detector = top.text("detector", None)
+    program = _program(top, detector, match.on, shipped() if programs is None else programs)
     written = top.table("measure", required=detector is None)
     measures = _measures(written, match.scope)
     known = {name: Column(measure.type, measure.text) for name, measure in measures.items()}
+    known |= _gauges(written, program)
     # A measure that was refused has its own fault already: conditions that name it are not judged as well.
     broken = written.values.keys() - measures.keys()
     head: dict[str, Any] = {
@@ -79,7 +93,9 @@ def read(page: Page, values: dict[str, Any], stem: str, overridden: tuple[str, .
     }
     body: dict[str, Any] = {
         "match": match.read(),
-        "raises": _raises(top, Scope(known | GROUP, sets, "measure"), broken, required=detector is None),
+        "raises": _raises(
+            top, Scope(known | GROUP, sets, "measure"), broken, required=detector is None or program is not None
+        ),
         "sampled": _sampled(top.table("sampled", required=False)),
         "evidence": _evidence(top.table("evidence")),
         "exempt": _except(top.table("except", required=False)),
@@ -91,12 +107,32 @@ def read(page: Page, values: dict[str, Any], stem: str, overridden: tuple[str, .
         return None
     rest = {
         "detector": detector,
+        "program": program,
         "sets": sets,
         "file": page.file,
         "lines": page.positions.lines(),
         "overridden": overridden,
     }
     return Rule(id=name, kind=kind, measures=measures, **head, **body, **rest)
+
+
+def _program(top: Table, name: str | None, on: str | None, programs: Mapping[str, Program]) -> Program | None:
+    if name is None:
+        return None
+    program = programs.get(name)
+    if program is None:
+        hint = suggestion(name, programs) or f"one of {', '.join(programs)}; those of others stand in [rules] detectors"
+        top.fault("detector", f"there is no detector {name!r}", hint)
+    elif on is not None and program.on != on:
+        top.fault("detector", f"the detector {name} reads {program.on}s", f'[match] on = "{program.on}"')
+    return program
+
+
+def _gauges(written: Table, program: Program | None) -> dict[str, Column]:
+    gauges = {name: Column(gauge.type, gauge.says) for name, gauge in program.measures.items()} if program else {}
+    for name in gauges.keys() & written.values.keys():
+        written.fault(name, f"the detector gives a measure {name} already", "choose another name")
+    return gauges
 
 
 def _matching(value: object, pattern: re.Pattern[str], form: str) -> str:

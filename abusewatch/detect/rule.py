@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from abusewatch.detect.coded.detector import Program
 from abusewatch.detect.expression import Choices, Node
 from abusewatch.detect.units import Type
 
@@ -126,8 +127,8 @@ class Case:
 class Rule:
     """One rule. `identity` are the keys (part of `match.per`) of which each value gets its own finding.
 
-    `detector` names a coded detector instead of measures. `lines` maps keys like `match.where` to their line in `file`;
-    `overridden` lists the keys that a local file changed.
+    `detector` names a coded detector whose measures stand beside the rule's own, `program` is that detector.
+    `lines` maps keys like `match.where` to their line in `file`; `overridden` lists the keys that a local file changed.
     """
 
     id: str
@@ -146,6 +147,7 @@ class Rule:
     tests: tuple[Case, ...]
     identity: tuple[Key, ...]
     detector: str | None = None
+    program: Program | None = None
     sets: Mapping[str, Choices] = field(default_factory=dict)
     file: str = ""
     lines: Mapping[str, int] = field(default_factory=dict)

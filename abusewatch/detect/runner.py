@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abusewatch.detect import keys, measures
+from abusewatch.detect.coded.seat import Seat
 from abusewatch.detect.compile import Condition, compile_groups, compile_rows, compile_values
 from abusewatch.detect.expression import names
 from abusewatch.detect.gate import implied
@@ -80,6 +81,7 @@ class Runner:
         match = rule.match
         self._where = compile_rows(match.where)
         self._measures = [_CompiledMeasure(m, match.window_secs) for m in rule.measures.values()]
+        self.seat = Seat(rule.program) if rule.program else None
         self._raises: list[tuple[Raise, Condition]] = [(each, compile_groups(each.when)) for each in rule.raises]
         usable = frozenset(m.name for m in rule.measures.values() if m.function in LINEAR | COUNTED)
         self.bounds = alternatives([each.when for each in rule.raises], usable)
@@ -143,6 +145,8 @@ class Runner:
             rows["back"] = ~picked.stored("outbound")
         for m in self._measures:
             rows |= m.columns(picked, sampled=self._sampled)
+        if self.seat:
+            rows |= self.seat.columns(picked)
         source = _Source(view, self.rule.identity)
         held = self._held(rows, source, fired)
         self.window.add(end_us, rows, source, fired, slots)
@@ -206,9 +210,13 @@ class Runner:
         groups = Groups(starts, number, rows["weight"])
         values = {m.name: m.over(rows, groups) for m in self._measures}
         values["span_minutes"] = self._span_minutes(rows, groups)
+        if self.seat:
+            values |= self.seat.over(rows, groups)
         return Weighed(end_us, rows, groups, values)
 
     def _judge(self, weighed: Weighed) -> Iterator[Firing]:
+        if self.seat and self.seat.lost:
+            return
         rows, values = weighed.rows, weighed.values
         best = np.full(weighed.groups.count, -1)
         for n, (_, holds) in enumerate(self._raises):

@@ -212,6 +212,8 @@ class Daemon:
         self.telemetry.loaded.set_to_current_time()
         for rule in self.setup.rules:
             self.telemetry.declare_rule(rule.id, rule.status)
+            if rule.program:
+                self.telemetry.declare_detector(rule.id)
 
     def _desk(self, setup: Setup) -> Desk:
         config, owners = setup.config, setup.inventory

@@ -144,6 +144,9 @@ class Intake:
             "followed": (telemetry.shed.labels("followed"), pipeline.conversations.levels.thinned),
             "episodes": (telemetry.shed.labels("episodes"), pipeline.engine.episodes.shed),
         }
+        for rule, seat in pipeline.engine.seats:
+            for reason, total in seat.faults.items():
+                totals[f"{rule} {reason}"] = (telemetry.detector_faults.labels(rule, reason), total)
         for key, (counter, total) in totals.items():
             self._meters.setdefault(key, Meter(counter)).advance(total)
         for feed in self.feeds:

@@ -16,6 +16,8 @@ MODULES = [path for path in SOURCES if path.name != "__init__.py"]
 
 EDGES = {
     "cli/__init__.py": "the command line: one line instead of a traceback",
+    "detect/coded/child.py": "a detector of others: whatever it raises is the answer",
+    "detect/coded/seat.py": "a coded detector: its turn is lost, nothing else",
     "service/intake.py": "the flow side: a batch is lost, thread and daemon are not",
     "service/desk.py": "the case side: the turn is repeated",
     "casework.py": "one mail cannot be written, the others of the case can",

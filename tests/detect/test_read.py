@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from abusewatch.detect.coded.detector import Gauge, Program
 from abusewatch.detect.faults import Page
 from abusewatch.detect.read import read
 
@@ -57,11 +58,35 @@ def test_the_defaults():
     assert rule.exempt.roles == rule.exempt.only == rule.exempt.prefixes == ()
 
 
-def test_a_coded_detector_needs_no_measures():
+COUNTER = Program("counter", "record", ("packets",), {"n": Gauge("plain", "rows"), "pause": Gauge("seconds", "between two")}, lambda: None)
+
+
+def of_detector(**more):
     page = Page("flood-oneway.toml", SOURCE)
-    values = {name: value for name, value in VALUES.items() if name not in {"measure", "raise"}} | {"detector": "beacon"}
-    rule = read(page, values, "flood-oneway")
-    assert (rule.detector, rule.measures, rule.raises) == ("beacon", {}, ())
+    values = {name: value for name, value in VALUES.items() if name not in {"measure", "raise"}} | {"detector": "counter"}
+    values["raise"] = [{"severity": "low", "when": "n >= 5 and pause < 20s"}]
+    return read(page, values | more, "flood-oneway", (), {"counter": COUNTER}), [fault.message for fault in page.faults]
+
+
+def test_the_measures_of_a_coded_detector_are_those_of_its_rule():
+    rule, faults = of_detector()
+    assert faults == []
+    assert (rule.detector, rule.program, rule.measures, len(rule.raises)) == ("counter", COUNTER, {}, 1)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"detector": "caunter"}, "there is no detector 'caunter'"), ({"measure": {"n": "count()"}}, "the detector gives a measure n already"),
+        ({"raise": []}, "[[raise]] is missing"), ({"raise": [{"severity": "low", "when": "m >= 5"}]}, "there is no measure 'm'"),
+        ({"raise": [{"severity": "low", "when": "n >= 5s"}]}, "units do not fit: a plain number and seconds"),
+        ({"match": VALUES["match"] | {"on": "conversation", "where": "initiator", "per": ["src"]}}, "the detector counter reads records"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_rule_of_a_detector(wrong, message):
+    rule, faults = of_detector(**wrong)
+    assert rule is None
+    assert message in faults
 
 
 def test_an_xarf_type_of_its_own():
