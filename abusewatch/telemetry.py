@@ -42,6 +42,8 @@ LOOKUP_OUTCOMES = (
     "asked", "found", "nobody", "budget", "paused", "throttled", "failed", "refused", "unreadable",
 )  # fmt: skip
 """`contacts.lookup.OUTCOMES`, said again because stages know no metrics; a test of the desk holds the two together."""
+PAGE_OUTCOMES = ("shown", "fixed", "noted", "refused", "limited", "unknown", "expired", "failed")
+REPLY_OUTCOMES = ("fixed", "note", "stop", "late", "people", "unknown", "automatic")
 STAGES = ("decode", "detect", "casework", "delivery")
 
 
@@ -83,6 +85,10 @@ class Telemetry:
         for source in LOOKUPS:
             for outcome in LOOKUP_OUTCOMES:
                 self.contact_lookups.labels(source, outcome)
+        self.page_requests = c(
+            "page_requests", "Requests to the customer's page, and what came of them", ("outcome",), PAGE_OUTCOMES
+        )
+        self.replies = c("mail_replies", "Answers to our mail, and what came of them", ("outcome",), REPLY_OUTCOMES)
         self.store_attempts = c("store_attempts", "Saves of incidents tried")
         self.store_failures = c("store_failures", "Saves that failed; the findings are kept and saved again")
         self.casework_attempts = c("casework_attempts", "Turns of the casework task")

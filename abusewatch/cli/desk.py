@@ -67,7 +67,7 @@ def case_show(case_id: str, folder: Path | None, config: Path | None, *, as_json
         )
         click.echo(f"    fired: {finding.threshold}; {detection.because}")
     print_table(("mail", "state", "to", "recipient", "subject"), [_mail_row(entry) for entry in entries])
-    print_lines(f"  note of {iso(n.at_us)} by {n.author}: {n.text}" for n in store.notes(case_id))
+    print_lines(f"  note of {iso(n.at_us)} by {n.author}: {_indented(n.text)}" for n in store.notes(case_id))
     print_lines(
         f"  blocked for {audience} {recipient}: {why}" for _, audience, recipient, why in store.blocked(case_id)
     )
@@ -127,6 +127,12 @@ def open_store(folder: Path | None, config: Path | None) -> SqliteStore:
         raise Refused(str(error)) from None
     click.get_current_context().call_on_close(store.close)
     return store
+
+
+def _indented(text: str) -> str:
+    """Write a note, which may be a stranger's, so that none of its lines looks like one of ours."""
+    lines = ("".join(c if c.isprintable() else "?" for c in line) for line in text.split("\n"))
+    return "\n    | ".join(lines)
 
 
 def _case(incident: Incident) -> dict[str, object]:

@@ -12,6 +12,7 @@ from abusewatch.config.load import find
 from abusewatch.service.daemon import serve
 from abusewatch.storage import StateLocked, StorageError
 from abusewatch.telemetry import PersonalKeys, configure_log
+from abusewatch.web.customer import customer_page
 
 LOCKED = 75
 """EX_TEMPFAIL of sysexits.h: try again once the other one has gone."""
@@ -38,7 +39,7 @@ def run(ctx: click.Context, config: Path | None, log_level: str) -> None:
             raise Refused(f"{path}: no [[source]]; a daemon needs one to listen on")
         choice = setup.config.privacy.log_personal
         configure_log(level=log_level, personal=PersonalKeys(choice, secrets.token_bytes(32)))
-        asyncio.run(serve(path))
+        asyncio.run(serve(path, (customer_page,)))
     except SetupError as error:
         print_lines(error.faults, err=True)
         click.echo(f"abusewatch: {len(error.faults)} fault(s) in what {path} names; not started", err=True)

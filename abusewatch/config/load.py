@@ -49,6 +49,7 @@ class Credentials(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore", alias_generator=lambda name: name.replace("_", "-"))
 
     smtp_password: SecretStr | None = None
+    customer_page_key: SecretStr | None = None
 
     @classmethod
     def settings_customise_sources(

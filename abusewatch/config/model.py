@@ -7,10 +7,11 @@ import difflib
 import ipaddress
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from abusewatch.contacts.settings import ContactSettings
 from abusewatch.incidents import policy, quiet
@@ -242,6 +243,11 @@ class Mail(Section):
         default=(),
         description="Private keys (PEM, RSA or Ed25519) that sign our mail; the file's name without its ending is the selector.",
     )
+    replies: Place | None = Field(
+        default=None,
+        description="Maildir into which your mail server puts a COPY of mail to `sender`. With it a customer's FIXED and an "
+        "operator's STOP act at once; all else stays for people. Files are deleted once read.",
+    )
     bounces: Place | None = Field(
         default=None,
         description="Maildir into which your mail server puts mail to bounce+ANYTHING@ your domain. With it each mail gets "
@@ -393,6 +399,44 @@ class Metrics(Section):
     listen: Endpoint = Field(default="127.0.0.1:9469", description="ADDRESS:PORT of /metrics and /healthz.")
 
 
+def _public(text: str) -> str:
+    parts = urlsplit(text)
+    host = parts.hostname or ""
+    if parts.scheme != "https" or "." not in host or host.replace(".", "").isdigit() or parts.query or parts.fragment:
+        raise ValueError(f"{text!r} is not what customers open; write it like https://abuse.provider.example/case/")
+    return text if text.endswith("/") else f"{text}/"
+
+
+class CustomerPage(Section):
+    """The page a notice links to: what was seen, whether it goes on, "fixed", a note. Off without `listen` and `url`."""
+
+    listen: Endpoint | None = Field(
+        default=None,
+        description="ADDRESS:PORT of the page, HTTP; a web server in front of it does TLS.",
+    )
+    url: Annotated[str, AfterValidator(_public)] | None = Field(
+        default=None,
+        description="What customers open: https, a host name, and the path that the web server hands to `listen`.",
+    )
+    key_file: Place | None = Field(
+        default=None,
+        description="File with the key that signs links, 16 bytes or more. Default: the systemd credential "
+        "`customer-page-key`, else `customer-page.key` in the store, made at the first start.",
+    )
+    days: int = Field(default=30, ge=1, le=365, description="Days that a link works.")
+
+    @model_validator(mode="after")
+    def _both(self) -> Self:
+        if (self.listen is None) != (self.url is None):
+            raise ValueError("`listen` and `url` belong together: a link needs a page, and a page a link")
+        return self
+
+    @property
+    def endpoint(self) -> tuple[str, int]:
+        """Where to listen; only for a page that is on."""
+        return endpoint(self.listen or "")
+
+
 class Config(Section):
     """The whole file."""
 
@@ -406,6 +450,7 @@ class Config(Section):
     budgets: Budgets = Budgets()
     privacy: Privacy = Privacy()
     metrics: Metrics = Metrics()
+    customer_page: CustomerPage = CustomerPage()
 
     @field_validator("source")
     @classmethod

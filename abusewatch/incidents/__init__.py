@@ -4,6 +4,7 @@ from abusewatch.incidents.correlate import correlate, identity
 from abusewatch.incidents.lifecycle import STATES, Change, expire, step
 from abusewatch.incidents.policy import Decision, Policy, decide, everyone
 from abusewatch.incidents.readers import ContactResolver, Owners, Readers
+from abusewatch.incidents.sightings import Noticed, Seen, seen, since
 from abusewatch.incidents.store import CaseStore, IncidentStore
 
 __all__ = [
@@ -13,13 +14,17 @@ __all__ = [
     "ContactResolver",
     "Decision",
     "IncidentStore",
+    "Noticed",
     "Owners",
     "Policy",
     "Readers",
+    "Seen",
     "correlate",
     "decide",
     "everyone",
     "expire",
     "identity",
+    "seen",
+    "since",
     "step",
 ]

@@ -23,7 +23,7 @@ from abusewatch.model.kinds import KINDS
 from abusewatch.model.mailbox import addr_spec
 from abusewatch.model.message import Audience, Message, Stage
 from abusewatch.reports import leaks, xarf
-from abusewatch.reports.identity import keyed, message_id, optout_token
+from abusewatch.reports.identity import fixed_token, keyed, message_id, optout_token
 from abusewatch.reports.mime import Attachment, Headers, build
 from abusewatch.reports.settings import ReportSettings
 from abusewatch.reports.texts import Texts
@@ -35,6 +35,8 @@ HOUR_US = 3_600_000_000
 NAMED = 3
 """Addresses of ours in a subject."""
 CERTAIN = frozenset({"handshake", "anchored"})
+NO_ANSWERS = {"page": "", "page_until": "", "fixed_token": ""}
+"""For a notice that our own desk gets: the page and the word are the customer's."""
 
 
 class Composer:
@@ -119,9 +121,19 @@ class Composer:
             "kind_reported": KINDS[incident.kind].operator_mail and any(one.basis in CERTAIN for one in view.sections),
         }
         to = addr_spec(known) if known else self._settings.sender
+        values |= self._answers(incident.id, to, now_us) if known else NO_ANSWERS
         thread = to if known else f"{to}#{incident.customer}"
         draft = _Draft(incident.id, "customer", to, thread, now_us, sequence, stage, (), [])
         return self._finish(draft, texts, values, view, set(), set(view.networks))
+
+    def _answers(self, case: str, recipient: str, now_us: int) -> dict[str, str]:
+        """Give the customer's two ways to answer a program, where the provider has them: his page, and a word."""
+        settings, links = self._settings, self._settings.links
+        return {
+            "page": links.link(case, now_us) if links else "",
+            "page_until": iso(links.until_us(now_us))[:10] if links else "",
+            "fixed_token": fixed_token(settings.message_id_key, case, recipient) if settings.replies else "",
+        }
 
     def _language(self, language: str) -> Texts:
         if language not in self._texts:
@@ -137,7 +149,7 @@ class Composer:
             "offenders": ", ".join(offenders[:NAMED])
             + (f" (+ {len(offenders) - NAMED})" if len(offenders) > NAMED else ""),
             "what": texts.kind(incident.kind),
-            "sections": [_section(one, view) for one in view.sections],
+            "sections": [section_values(one, view) for one in view.sections],
             "bases": [texts.basis(basis) for basis in dict.fromkeys(one.basis for one in view.sections)],
             "elsewhere": view.elsewhere,
             "unverified": not any(one.basis in CERTAIN for one in view.sections),
@@ -214,7 +226,7 @@ class _Draft(msgspec.Struct, frozen=True):
     attachments: list[Attachment]
 
 
-def _section(section: Section, view: View) -> dict[str, Any]:
+def section_values(section: Section, view: View) -> dict[str, Any]:
     """Prepare one finding for the templates: times as text, a target's records under it."""
     icmp = section.protocol.startswith("icmp")
     targets = [_target(row, section, icmp=icmp) for row in section.by_target[:SHOWN] if row.dst]

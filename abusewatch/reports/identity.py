@@ -30,3 +30,11 @@ def optout_token(key: bytes, recipient: str) -> str:
     Only a reader of our mail to him has it, so nobody can unsubscribe another.
     """
     return keyed(key, "stop", recipient.lower()).hex()[:16]
+
+
+def fixed_token(key: bytes, case: str, recipient: str) -> str:
+    """Make the word by which a customer's mail is known to be about his case.
+
+    Only a reader of our notice to him has it.
+    """
+    return keyed(key, "fixed", case, recipient.lower()).hex()[:16]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from abusewatch.model.mailbox import addr_spec
 from abusewatch.reports.headers import hostname, line
+from abusewatch.reports.links import Links
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,8 @@ class ReportSettings:
     5). `domain` names us in Message-IDs and XARF; it is the sender's domain when empty. `message_id_key` keys the
     Message-ID, the report ids and the opt-out token; whoever knows it can guess them. `templates` is a folder that
     overrides the shipped ones file by file. `evidence_days` is what the texts promise about
-    deletion: the number of the retention table.
+    deletion: the number of the retention table. `links` makes the customer's link to his case, when there is such a page;
+    `replies` says whether a program reads answers, so that "FIXED" moves a case at once.
     """
 
     organisation: str
@@ -29,6 +31,8 @@ class ReportSettings:
     phone: str = ""
     language: str = "en"
     templates: Path | None = None
+    links: Links | None = None
+    replies: bool = False
 
     def __post_init__(self) -> None:
         """Refuse at start what would otherwise stop each mail."""

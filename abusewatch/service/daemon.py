@@ -2,14 +2,13 @@
 
 import asyncio
 import os
-import secrets
 import signal
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -26,6 +25,7 @@ from abusewatch.inventory import Inventory
 from abusewatch.outbox import Delivery, Maildir, Seal, SmtpSettings, SmtpTransport, Transport, Verp
 from abusewatch.pipeline import Pipeline
 from abusewatch.reports.compose import Composer
+from abusewatch.reports.links import Links
 from abusewatch.reports.settings import ReportSettings
 from abusewatch.service import memory
 from abusewatch.service.control import Control, control_path
@@ -41,6 +41,7 @@ from abusewatch.sources.tcp import TcpSettings, TcpSource
 from abusewatch.sources.udp import UdpSettings, UdpSource
 from abusewatch.storage import SqliteStore, lock_state
 from abusewatch.storage.contact_cache import SqliteContacts
+from abusewatch.storage.keys import key_of
 from abusewatch.telemetry import Telemetry
 
 GRACE_SECS = 20.0
@@ -49,20 +50,41 @@ STUCK_SECS = 10.0
 """A worker that has not gone round for this long does not move; systemd is then told nothing and restarts us."""
 ANSWER_SECS = 5.0
 """For the worker to answer a question; who asks over the local socket waits ten."""
-FIXED = ("source", "store", "metrics")
+FIXED = ("source", "store", "metrics", "customer_page")
 """Sections that take a restart: sockets and files that are open."""
+
+
+class Part(Protocol):
+    """Something that listens."""
+
+    async def start(self) -> int | None:
+        """Listen; the port, where it has one. OSError when that cannot be."""
+
+    async def stop(self) -> None:
+        """Close it."""
 
 
 class Daemon:
     """One running daemon. `ports` and `endpoint_port` are real once it is ready, also where 0 was configured."""
 
-    def __init__(self, setup: Setup, reassemble: Callable[[], Setup] | None = None) -> None:
-        """Take a checked setup and how to get the next one (a reload); nothing is opened yet."""
+    def __init__(
+        self,
+        setup: Setup,
+        reassemble: Callable[[], Setup] | None = None,
+        fronts: Sequence[Callable[["Daemon"], Part | None]] = (),
+    ) -> None:
+        """Take a checked setup and how to get the next one (a reload); nothing is opened yet.
+
+        `fronts` make what stands above the daemon and talks to people: pages. Each may say that it is not wanted.
+        """
         self.setup = setup
         self.telemetry = Telemetry()
         self.telemetry.started.set_to_current_time()
         self.endpoint_port = 0
         self.ready = asyncio.Event()
+        self.front_ports: list[int] = []
+        self.links: Links | None = None
+        self._fronts = fronts
         self._reassemble = reassemble
         self._lookups: tuple[ContactSettings, tuple[Lookup, ...]] = ContactSettings(), ()
         self._stop = asyncio.Event()
@@ -90,6 +112,7 @@ class Daemon:
             self.store = SqliteStore(config.store.path / "cases.db", retention.limits(), config.budgets.limits())
             stack.callback(self.store.close)
             await asyncio.to_thread(self.store.recover, now_us())
+            self.links = _links(config)
             self.correlator = Correlator(self.store, self.telemetry, config.policy.settings().makes_case)
             self.desk = self._desk(self.setup)
             self.intake = self._intake(self.setup)
@@ -100,6 +123,9 @@ class Daemon:
                 port = await part.start()
                 stack.push_async_callback(part.stop)
                 self.endpoint_port = port or self.endpoint_port
+            for front in [made for make in self._fronts if (made := make(self))]:
+                self.front_ports.append(await front.start() or 0)
+                stack.push_async_callback(front.stop)
             self.intake.start()
             await self._serve()
 
@@ -217,26 +243,39 @@ class Daemon:
 
     def _desk(self, setup: Setup) -> Desk:
         config, owners = setup.config, setup.inventory
-        settings = ReportSettings(
-            config.network.organisation,
-            config.sender,
-            _key(config.store.path),
-            retention.days("evidence"),
-            domain=config.network.domain,
-            language=config.policy.language,
-        )
         contacts = self._contacts(setup)
         casework = Casework(
             self.store,
             owners,
             contacts,
-            Composer(settings),
+            Composer(self.report_settings(setup)),
             hold=None if config.mail.mode == "send" else "shadow",
             policy=config.policy.settings(),
         )
-        returns = Returns(config.mail.bounces, _verp(config), self.store) if config.mail.bounces else None
+        returns = self._returns(config, contacts)
         delivery = Delivery(self.store, self._transport(config), now_us)
         return Desk(self.store, casework, delivery, self.telemetry, returns, contacts)
+
+    def _returns(self, config: Config, contacts: ContactChain) -> Returns | None:
+        """Make the reader of bounces and answers; None when there is no folder for either."""
+        folders = [folder for folder in (config.mail.bounces, config.mail.replies) if folder]
+        verp = _verp(config) if config.mail.bounces else None
+        key = key_of(config.store.path, "message-id")
+        return Returns(folders, self.store, key, verp=verp, opted_out=contacts.opted_out) if folders else None
+
+    def report_settings(self, setup: Setup) -> ReportSettings:
+        """Say who writes: for the mails, and for the pages."""
+        config = setup.config
+        return ReportSettings(
+            config.network.organisation,
+            config.sender,
+            key_of(config.store.path, "message-id"),
+            retention.days("evidence"),
+            domain=config.network.domain,
+            language=config.policy.language,
+            links=self.links,
+            replies=config.mail.replies is not None,
+        )
 
     def _own(self, address: str) -> bool:
         """Ask the inventory in force, also after a reload."""
@@ -309,9 +348,9 @@ class Daemon:
             return {"error": f"detection has not moved for {ANSWER_SECS:g} s, so nobody knows how the exporters are"}
 
 
-async def serve(path: Path) -> None:
+async def serve(path: Path, fronts: Sequence[Callable[[Daemon], Part | None]] = ()) -> None:
     """Run the daemon of a configuration until SIGTERM or SIGINT; SIGHUP reloads. SetupError when it has faults."""
-    daemon = Daemon(assemble(path), lambda: assemble(path))
+    daemon = Daemon(assemble(path), lambda: assemble(path), fronts)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, daemon.stop)
@@ -355,15 +394,14 @@ def _password(config: Config) -> str | None:
 
 
 def _verp(config: Config) -> Verp:
-    return Verp(_key(config.store.path), config.network.domain)
+    return Verp(key_of(config.store.path, "message-id"), config.network.domain)
 
 
-def _key(folder: Path) -> bytes:
-    """Read the key of Message-IDs, made at the first start: the same mail must keep its name over restarts."""
-    path = folder / "message-id.key"
-    if not path.exists():
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(32))
-            os.fsync(descriptor)
-    return path.read_bytes()
+def _links(config: Config) -> Links | None:
+    """Make what makes the customers' links; None without a page."""
+    page = config.customer_page
+    if page.url is None:
+        return None
+    secret = Credentials().customer_page_key
+    given = secret.get_secret_value() if secret else None
+    return Links(page.url, key_of(config.store.path, "customer-page", page.key_file, given), page.days)

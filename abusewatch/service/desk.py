@@ -136,16 +136,30 @@ class Desk:
             for incident, _ in changes:
                 self._telemetry.incidents.labels(incident.kind, incident.state).inc()
         await self._let_go()
-        for entry in await asyncio.to_thread(self.returns.collect, now_us()) if self.returns else ():
-            self._telemetry.messages.labels(entry.message.audience, entry.state).inc()
-            if self.contacts and entry.message.audience == "operator":
-                await asyncio.to_thread(self.contacts.bounced, entry.message.recipient)
-            self._log.warning("message came back", incident=entry.message.incident, recipient=entry.message.recipient)
+        await self._collect()
         if self._turns % PURGE_EVERY == 0:
             purged = await asyncio.to_thread(retention.purge, self._store, now_us())
             if any(purged.values()):
                 self._log.info("purged", **purged)
         self._turns += 1
+
+    async def _collect(self) -> None:
+        """Read the mail that came back: what bounced is parked, what was answered may move a case."""
+        if self.returns is None:
+            return
+        collected = await asyncio.to_thread(self.returns.collect, now_us())
+        for entry in collected.parked:
+            self._telemetry.messages.labels(entry.message.audience, entry.state).inc()
+            if self.contacts and entry.message.audience == "operator":
+                await asyncio.to_thread(self.contacts.bounced, entry.message.recipient)
+            self._log.warning("message came back", incident=entry.message.incident, recipient=entry.message.recipient)
+        for outcome, times in collected.replies.items():
+            self._telemetry.replies.labels(outcome).inc(times)
+        for incident in collected.moved:
+            self._telemetry.incidents.labels(incident.kind, incident.state).inc()
+            self._log.info(
+                "incident changed", incident=incident.id, kind=incident.kind, state=incident.state, by="mail"
+            )
 
     async def _let_go(self) -> None:
         """Look at the breakers, and let mail go that was held for want of budget."""

@@ -81,6 +81,8 @@ class SqliteStore(SqliteCases, SqliteDesk):
                 free = [message for message in messages if not self._desk_hold(db, message, approve)]
                 self._count_wanted(incident, free, waiting, now_us)
             new = self.enqueue(messages, hold, now_us, approve)
+            if new and any(message.audience == "customer" for message in messages):
+                self._note_notice(incident, now_us)
             db.executemany(
                 "INSERT OR REPLACE INTO blocked VALUES (?, ?, ?, ?, ?, ?)",
                 [(incident, *entry, now_us, now_us + self._limits.blocked_us) for entry in blocked],

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from msgspec.structs import replace
 
 from abusewatch.evidence import without_evidence
-from abusewatch.incidents import Change, step
+from abusewatch.incidents import Change, Noticed, seen, step
 from abusewatch.incidents.lifecycle import LifecycleError
 from abusewatch.model.incident import Incident
-from abusewatch.storage.codec import decode_detection, decode_incident, encode
+from abusewatch.storage.codec import decode_detection, decode_incident, decode_seen, encode
 from abusewatch.storage.database import Database
 from abusewatch.storage.limits import Limits
 from abusewatch.storage.merge import merged
@@ -80,6 +80,19 @@ class SqliteCases:
                 written.append(incident)
         for incident in written:
             self._remember(incident)
+
+    def noticed(self, ident: str) -> Noticed | None:
+        """Tell when the customer's last notice was written, and what had been seen by then."""
+        with self._db.reading() as db:
+            row = db.execute("SELECT at_us, body FROM noticed WHERE incident = ?", (ident,)).fetchone()
+        return Noticed(row["at_us"], decode_seen(row["body"])) if row else None
+
+    def _note_notice(self, ident: str, now_us: int) -> None:
+        """Keep what had been seen when a notice was written; within the transaction that puts it into the outbox."""
+        found = self._open.get(ident) or self.incident(ident)
+        if found is not None:
+            with self._db.transaction() as db:
+                db.execute("INSERT OR REPLACE INTO noticed VALUES (?, ?, ?)", (ident, now_us, encode(seen(found))))
 
     def move_incident(self, ident: str, event: str, now_us: int) -> Incident | None:
         """Let somebody move an incident by the lifecycle table.

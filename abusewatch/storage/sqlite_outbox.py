@@ -176,6 +176,18 @@ class SqliteOutbox(SqliteBudgets):
             ).fetchall()
         return [_entry(row) for row in rows]
 
+    def mail_named(self, message_id: str) -> tuple[str, str, str] | None:
+        """Give (audience, case, recipient) of the mail with a Message-ID; None when it is none of ours."""
+        with self._db.reading() as db:
+            row = db.execute("SELECT audience, incident, recipient FROM outbox WHERE message_id = ?", (message_id,)).fetchone()
+        return (row["audience"], row["incident"], row["recipient"]) if row else None
+
+    def addressed(self, audience: str) -> list[tuple[str, str]]:
+        """List every (case, recipient) of an audience that a mail was written to."""
+        with self._db.reading() as db:
+            rows = db.execute("SELECT DISTINCT incident, recipient FROM outbox WHERE audience = ?", (audience,)).fetchall()
+        return [(row["incident"], row["recipient"]) for row in rows]
+
     def message(self, ident: int) -> Entry | None:
         """Read one message."""
         with self._db.reading() as db:

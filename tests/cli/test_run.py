@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -144,6 +145,19 @@ def test_a_secret_reaches_neither_log_nor_status_nor_process_list(daemon, abusew
     )
     for text in (shown, (proc / "cmdline").read_text(), (proc / "environ").read_text(), process.log.read_text()):
         assert "hunter2-canary" not in text
+
+
+def test_the_customers_page_listens_where_it_is_told(daemon, config):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    config.write_text(config.read_text() + f'[customer_page]\nlisten = "127.0.0.1:{port}"\nurl = "https://abuse.hosting.example/case/"\n')
+    daemon().logged("ready")
+    with pytest.raises(urllib.error.HTTPError) as answer:
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/nothing", timeout=5)
+    assert answer.value.code == 404
+    answer.value.close()
+    assert (config.parent / "store/customer-page.key").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_configuration_with_faults_does_not_start(abusewatch, root):
