@@ -158,5 +158,5 @@ class Casework:
             message = self._composer.compose_operator(bare, view, who, now_us, stage=stage, sequence=sequence)
         else:
             message = self._composer.compose_customer(bare, view, who, now_us, stage=stage, sequence=sequence)
-        recheck(message, reader, incident, self._own)
+        recheck(message, [(reader, incident)], self._own)
         return [message]

@@ -32,7 +32,7 @@ DROPS = ("kernel", "oversized", "exporters_full", "shutdown")
 STATUSES = ("sandbox", "observe", "stable")
 INCIDENT_STATES = ("open", "active", "quiet", "resolved", "reopened", "closed")
 AUDIENCES = ("operator", "customer", "desk", "complainant")
-MESSAGE_STATES = ("queued", "held", "retrying", "sent", "parked", "expired", "cancelled", "blocked")
+MESSAGE_STATES = ("queued", "held", "retrying", "sent", "parked", "expired", "folded", "cancelled", "blocked")
 REPLIES = ("4xx", "5xx", "none")
 DETECTOR_FAULTS = ("raised", "overran", "died", "output", "pause", "disabled")
 """`detect.coded.detector.REASONS`, said again because stages know no metrics; a test holds the two together."""

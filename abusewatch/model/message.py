@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 Audience = Literal["operator", "customer", "desk", "complainant"]
-Stage = Literal["first", "update", "closing"]
+Stage = Literal["first", "update", "closing", "digest"]
 
 
 class Message(msgspec.Struct, frozen=True):

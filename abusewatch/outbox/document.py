@@ -35,6 +35,10 @@ What is over a budget is `held` with the limit's name as its reason and goes by 
 {STALE_US // HOUR_US} hours it is left to the desk. Operators of one case that the hour has no room for are not even written to: casework looks
 again every ten minutes, and their mail then says what is true then. What a person lets go is charged, and not stopped.
 
+Once mails of two or more cases wait for one recipient, they leave as one **digest**: one mail that lists up to fifty cases, to an operator
+with his own addresses only. It is charged as one mail to him and as one of each case; the mails it stands for are `folded`. It has a
+Message-ID and a thread of its own, and passes both leak checks. A case whose part cannot be written keeps its own mail.
+
 The **breaker** of an audience opens when an hour wanted more than `breaker_hour`. Then nothing to that audience leaves, health is red, and the
 log says so each minute, until `abusewatch outbox resume AUDIENCE`. A wall clock that jumps by more than a minute stops all mail for five minutes.
 

@@ -8,8 +8,8 @@ from typing import Literal, NamedTuple, get_args
 
 from abusewatch.model.transitions import Move, Transitions
 
-State = Literal["queued", "leased", "sent", "retrying", "parked", "expired", "held", "cancelled"]
-Event = Literal["lease", "accepted", "deferred", "refused", "too_old", "release", "retry", "cancel", "hold", "room", "bounced"]
+State = Literal["queued", "leased", "sent", "retrying", "parked", "expired", "held", "folded", "cancelled"]
+Event = Literal["lease", "accepted", "deferred", "refused", "too_old", "release", "retry", "cancel", "hold", "room", "fold", "bounced"]
 STATES: tuple[str, ...] = get_args(State)
 EVENTS: tuple[str, ...] = get_args(Event)
 
@@ -22,6 +22,7 @@ MEANING: dict[State, str] = {
     "held": "waits for the desk, or for room in a budget; `reason` says which",
     "parked": "refused for good, or it came back; lies with the desk",
     "expired": "not taken for five days; lies with the desk",
+    "folded": "left as a line of a digest; `reason` names it",
     "cancelled": "given up by the desk",
 }
 
@@ -39,6 +40,7 @@ MOVES: tuple[Move[State, Event], ...] = (
     Move("retrying", "hold", "held", "desk"),
     Move("held", "release", "queued", "desk"),
     Move("held", "room", "queued", "budget"),
+    Move("held", "fold", "folded", "budget"),
     Move("parked", "retry", "queued", "desk"),
     Move("expired", "retry", "queued", "desk"),
     Move("retrying", "retry", "queued", "desk"),

@@ -108,6 +108,8 @@ def _texts(message: Message) -> Iterator[tuple[str, str]]:
     for name, value in message.items():
         yield f"header {name}", str(make_header(decode_header(value))) if "=?" in value else value
     if message.is_multipart():
+        around = (("preamble", message.preamble), ("epilogue", message.epilogue))  # no reader shows them; they are sent
+        yield from ((where, str(text)) for where, text in around if text)
         for part in message.get_payload():
             if isinstance(part, Message):
                 yield from _texts(part)

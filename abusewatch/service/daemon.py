@@ -21,10 +21,12 @@ from abusewatch.config.model import Config, Source, endpoint
 from abusewatch.contacts import ContactChain, ContactSettings, lookups
 from abusewatch.contacts.lookup import Lookup
 from abusewatch.contacts.refusals import Refusals
+from abusewatch.digests import Digests
 from abusewatch.inventory import Inventory
 from abusewatch.outbox import Delivery, Maildir, Seal, SmtpSettings, SmtpTransport, Transport, Verp
 from abusewatch.pipeline import Pipeline
 from abusewatch.reports.compose import Composer
+from abusewatch.reports.digest import DigestComposer
 from abusewatch.reports.links import Links
 from abusewatch.reports.settings import ReportSettings
 from abusewatch.service import memory
@@ -224,7 +226,7 @@ class Daemon:
         waits = [name for name in FIXED if getattr(old.config, name) != getattr(setup.config, name)]
         desk = self._desk(setup)
         self.desk.casework, self.desk.delivery, self.desk.returns = desk.casework, desk.delivery, desk.returns
-        self.desk.contacts = desk.contacts
+        self.desk.contacts, self.desk.digests = desk.contacts, desk.digests
         self.store.budgets = setup.config.budgets.limits()
         self.correlator.makes_case = setup.config.policy.settings().makes_case
         if setup.rules != old.rules or not _same(setup.inventory, old.inventory):
@@ -243,18 +245,21 @@ class Daemon:
 
     def _desk(self, setup: Setup) -> Desk:
         config, owners = setup.config, setup.inventory
-        contacts = self._contacts(setup)
+        contacts, policy, settings = self._contacts(setup), config.policy.settings(), self.report_settings(setup)
         casework = Casework(
             self.store,
             owners,
             contacts,
-            Composer(self.report_settings(setup)),
+            Composer(settings),
             hold=None if config.mail.mode == "send" else "shadow",
-            policy=config.policy.settings(),
+            policy=policy,
         )
+        digests = Digests(self.store, owners, contacts, DigestComposer(settings), policy)
         returns = self._returns(config, contacts)
         delivery = Delivery(self.store, self._transport(config), now_us)
-        return Desk(self.store, casework, delivery, self.telemetry, returns, contacts)
+        return Desk(
+            self.store, casework, delivery, self.telemetry, returns=returns, contacts=contacts, digests=digests
+        )
 
     def _returns(self, config: Config, contacts: ContactChain) -> Returns | None:
         """Make the reader of bounces and answers; None when there is no folder for either."""

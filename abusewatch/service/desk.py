@@ -11,6 +11,7 @@ from abusewatch import retention
 from abusewatch.casework import Casework
 from abusewatch.contacts import ContactChain
 from abusewatch.contacts.lookup import OUTCOMES
+from abusewatch.digests import Digests
 from abusewatch.incidents import expire
 from abusewatch.outbox import Delivery
 from abusewatch.outbox.delivery import BATCH
@@ -44,14 +45,17 @@ class Desk:
         casework: Casework,
         delivery: Delivery,
         telemetry: Telemetry,
+        *,
         returns: Returns | None = None,
         contacts: ContactChain | None = None,
+        digests: Digests | None = None,
     ) -> None:
         """Take the parts; nothing happens before the tasks run."""
         self.casework = casework
         self.delivery = delivery
         self.returns = returns
         self.contacts = contacts
+        self.digests = digests
         self.failing = ""
         self.broken = ""
         self._store = store
@@ -168,10 +172,19 @@ class Desk:
             self._log.error("breaker open, no mail leaves", audience=breaker.audience, wanted=breaker.wanted)
         names = ", ".join(breaker.audience for breaker in broken)
         self.broken = f"breaker open, no mail to {names} leaves until the desk has looked" if names else ""
-        if time.monotonic() >= self._paused_until:
-            released = await asyncio.to_thread(self._store.release_held, now_us())
-            if released:
-                self._log.info("held messages let go", messages=len(released))
+        if time.monotonic() < self._paused_until:
+            return
+        for folded in await asyncio.to_thread(self.digests.turn, now_us()) if self.digests else ():
+            if folded.fault:
+                self._telemetry.messages.labels(folded.audience, "blocked").inc()
+                self._log.error("digest blocked", audience=folded.audience, reason=folded.fault)
+            else:
+                self._telemetry.messages.labels(folded.audience, "folded").inc(folded.cases)
+                self._log.info("cases told in a digest", audience=folded.audience, cases=folded.cases)
+        quiet = self.digests.quiet(now_us()) if self.digests else ()
+        released = await asyncio.to_thread(lambda: self._store.release_held(now_us(), quiet=quiet))
+        if released:
+            self._log.info("held messages let go", messages=len(released))
 
     async def _every(self, seconds: float, stage: str, turn: Callable[[], Awaitable[None]]) -> None:
         while True:

@@ -1,6 +1,6 @@
 """The store of the daemon: cases, mail and ledger in one SQLite file, joined in one transaction where it matters."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -56,7 +56,7 @@ class SqliteStore(SqliteCases, SqliteDesk):
             rows = db.execute(
                 """SELECT id, version FROM incident AS i WHERE id IN (
                      SELECT id FROM incident WHERE examined < version UNION SELECT id FROM incident WHERE again_us <= ?)
-                   AND (state <> 'closed' OR EXISTS (SELECT 1 FROM outbox WHERE incident = i.id AND outbox.state = 'sent'))
+                   AND (state <> 'closed' OR EXISTS (SELECT 1 FROM outbox WHERE incident = i.id AND outbox.state IN ('sent', 'folded')))
                    ORDER BY updated_us, id LIMIT ?""",
                 (now_us, limit),
             ).fetchall()
@@ -103,13 +103,23 @@ class SqliteStore(SqliteCases, SqliteDesk):
                 self._mark_told(entry.message.incident, now_us)
         return entry
 
-    def release_held(self, now_us: int, limit: int = 1000) -> list[Entry]:
+    def release_held(self, now_us: int, limit: int = 1000, quiet: Collection[Audience] = ()) -> list[Entry]:
         """Let go what was held for want of budget, as far as there is room now."""
         with self.database.transaction():
-            released = super().release_held(now_us, limit)
+            released = super().release_held(now_us, limit, quiet)
             for case in {entry.message.incident for entry in released}:
                 self._mark_told(case, now_us)
         return released
+
+    def fold(self, digest: Message, idents: Iterable[int], now_us: int) -> bool:
+        """Put a digest in the place of held mails; their cases have been told."""
+        some = list(idents)
+        with self.database.transaction():
+            folded = super().fold(digest, some, now_us)
+            for entry in map(self.message, some) if folded else ():
+                if entry:
+                    self._mark_told(entry.message.incident, now_us)
+        return folded
 
     def _count_wanted(self, incident: str, messages: Sequence[Message], waiting: int, now_us: int) -> None:
         """Count what wants to leave and did not want to at the last look."""

@@ -70,7 +70,7 @@ class SqliteBudgets:
             return None
         if self._tripped(db, message.audience):
             return BREAKER
-        name = over(self.budgets, _used(db, message, budget_us), message.audience)
+        name = over(self.budgets, used(db, message, budget_us), message.audience)
         return f"budget {name}" if name else None
 
     def _want(self, db: sqlite3.Connection, audience: Audience, count: int, budget_us: int, now_us: int) -> None:
@@ -88,17 +88,20 @@ class SqliteBudgets:
         return db.execute("SELECT 1 FROM breaker WHERE audience = ?", (audience,)).fetchone() is not None
 
 
-def _used(db: sqlite3.Connection, message: Message, now: int) -> Used:
-    """Count what was let go in the spans before `now`. What bears a later time counts too: it was not undone."""
+def used(db: sqlite3.Connection, message: Message, now: int) -> Used:
+    """Count what was let go in the spans before `now`. What bears a later time counts too: it was not undone.
+
+    What was folded into a digest counts for its case; as a mail only the digest does.
+    """
     recipient = message.recipient.lower()
     of_case, of_recipient = db.execute(
-        """SELECT count(*) FILTER (WHERE incident = ?), count(*) FROM outbox
+        """SELECT count(*) FILTER (WHERE incident = ?), count(*) FILTER (WHERE folded_into IS NULL) FROM outbox
            WHERE lower(recipient) = ? AND admitted_us > ?""",
         (message.incident, recipient, now - DAY_US),
     ).fetchone()
     of_customer = db.execute(
         """SELECT count(*) FROM outbox JOIN incident ON incident.id = outbox.incident
-           WHERE outbox.audience = 'customer' AND admitted_us > ?
+           WHERE outbox.audience = 'customer' AND admitted_us > ? AND folded_into IS NULL
              AND incident.customer = (SELECT customer FROM incident WHERE id = ?)""",
         (now - DAY_US, message.incident),
     ).fetchone()[0]
@@ -107,6 +110,7 @@ def _used(db: sqlite3.Connection, message: Message, now: int) -> Used:
 
 def _hour(db: sqlite3.Connection, now: int) -> tuple[int, int]:
     row = db.execute(
-        "SELECT count(*), count(*) FILTER (WHERE audience = 'operator') FROM outbox WHERE admitted_us > ?", (now - HOUR_US,)
+        "SELECT count(*), count(*) FILTER (WHERE audience = 'operator') FROM outbox WHERE admitted_us > ? AND folded_into IS NULL",
+        (now - HOUR_US,),
     ).fetchone()
     return row[0], row[1]

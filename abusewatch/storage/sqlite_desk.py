@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from abusewatch.outbox import Entry
-from abusewatch.storage.sqlite_outbox import SqliteOutbox
+from abusewatch.storage.sqlite_digests import SqliteDigests
 
 
 class Note(NamedTuple):
@@ -14,19 +14,24 @@ class Note(NamedTuple):
     text: str
 
 
-class SqliteDesk(SqliteOutbox):
+class SqliteDesk(SqliteDigests):
     """The desk's part of the store."""
 
     def hold_case(self, incident: str, now_us: int) -> list[Entry] | None:
         """Hold the mail of a case, what is waiting to leave and all that is yet to be written; None: no such case.
 
-        Returns the mails that were stopped. One that is being handed over cannot be.
+        Returns the mails that were stopped, digests that speak of the case among them. One that is being handed over
+        cannot be.
         """
         with self._db.transaction() as db:
             if not db.execute("UPDATE incident SET held = 1, approved = 0 WHERE id = ?", (incident,)).rowcount:
                 return None
-            waiting = [entry for entry in self.messages(incident=incident) if entry.state in {"queued", "retrying"}]
-            return [moved for entry in waiting if (moved := self.move_message(entry.id, "hold", now_us))]
+            waiting = db.execute(
+                """SELECT id FROM outbox WHERE state IN ('queued', 'retrying')
+                   AND (incident = ?1 OR id IN (SELECT folded_into FROM outbox WHERE incident = ?1)) ORDER BY id""",
+                (incident,),
+            ).fetchall()
+            return [moved for row in waiting if (moved := self.move_message(row["id"], "hold", now_us))]
 
     def approve_case(self, incident: str, now_us: int) -> list[Entry] | None:
         """Let the held mail of a case go, and no longer hold what is written later; None: no such case."""

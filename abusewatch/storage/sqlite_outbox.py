@@ -1,7 +1,7 @@
 """The outbox in SQLite."""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from abusewatch.model.message import Audience, Message, Told
 from abusewatch.outbox import Bounce, Entry, Settlement, desk_move, move
@@ -42,7 +42,11 @@ class SqliteOutbox(SqliteBudgets):
     def _put(self, db: sqlite3.Connection, message: Message, hold: str | None, budget_us: int, now_us: int) -> bool:
         if db.execute("SELECT 1 FROM outbox WHERE dedup = ?", (message.dedup,)).fetchone():
             return False
-        reason = hold or self._refusal(db, message, budget_us)
+        self._insert(db, message, hold or self._refusal(db, message, budget_us), budget_us, now_us)
+        return True
+
+    def _insert(self, db: sqlite3.Connection, message: Message, reason: str | None, budget_us: int, now_us: int) -> None:
+        """Write a row: held for a reason, or queued and charged."""
         state = "held" if reason else "queued"
         row = {name: getattr(message, name) for name in message.__struct_fields__} | {
             "state": state,
@@ -55,7 +59,6 @@ class SqliteOutbox(SqliteBudgets):
         names = ", ".join(row)
         marks = ", ".join(f":{name}" for name in row)
         db.execute(f"INSERT INTO outbox ({names}) VALUES ({marks})", row)  # noqa: S608  # names are ours
-        return True
 
     @staticmethod
     def _desk_hold(
@@ -67,10 +70,10 @@ class SqliteOutbox(SqliteBudgets):
             return "desk"
         return APPROVAL if message.audience in approve and not (row and row["approved"]) else None
 
-    def release_held(self, now_us: int, limit: int = 1000) -> list[Entry]:
+    def release_held(self, now_us: int, limit: int = 1000, quiet: Collection[Audience] = ()) -> list[Entry]:
         """Let go what was held for want of budget, oldest first, as far as there is room now.
 
-        What has waited for days is left to the desk.
+        What has waited for days is left to the desk; an audience in `quiet` is left in peace.
         """
         released = []
         with self._db.transaction() as db:
@@ -81,11 +84,13 @@ class SqliteOutbox(SqliteBudgets):
             ).fetchall()
             budget_us = self._tick(db, now_us)
             for row in rows:
-                message = _entry(row).message
+                message = entry_of(row).message
+                if message.audience in quiet:
+                    continue
                 reason = self._desk_hold(db, message) or self._refusal(db, message, budget_us)
                 if reason is None:
                     self._let_go(db, row["id"], move("held", "room"), budget_us, now_us)
-                    released.append(_entry(row))
+                    released.append(entry_of(row))
         return released
 
     def _let_go(self, db: sqlite3.Connection, ident: int, state: str, budget_us: int, now_us: int) -> None:
@@ -96,15 +101,17 @@ class SqliteOutbox(SqliteBudgets):
         )
 
     def told(self, incident: str) -> dict[tuple[str, str], Told]:
-        """Give the last mail to each (audience, recipient in lower case) of the case."""
+        """Give the last mail to each (audience, recipient in lower case) of the case; of one in a digest, when that left."""
         with self._db.reading() as db:
             rows = db.execute(
-                "SELECT audience, recipient, sequence, stage, created_us, state FROM outbox WHERE incident = ? ORDER BY sequence",
+                """SELECT one.audience, one.recipient, one.sequence, one.stage, coalesce(d.created_us, one.created_us) AS at_us,
+                   coalesce(d.state, one.state) AS state FROM outbox AS one LEFT JOIN outbox AS d ON d.id = one.folded_into
+                   WHERE one.incident = ? AND one.stage <> 'digest' ORDER BY one.sequence""",
                 (incident,),
             ).fetchall()
         return {
             (row["audience"], row["recipient"].lower()): Told(
-                row["sequence"], row["stage"], row["created_us"], row["state"] == "sent"
+                row["sequence"], row["stage"], row["at_us"], row["state"] == "sent"
             )
             for row in rows
         }
@@ -123,7 +130,7 @@ class SqliteOutbox(SqliteBudgets):
                    RETURNING *""",
                 {"now": now_us, "limit": limit, "lease": lease_us, "longest": BACKOFF_LAST_SECS * SECOND_US},
             ).fetchall()
-        return sorted((_entry(row) for row in rows), key=lambda entry: (entry.next_us, entry.id))
+        return sorted((entry_of(row) for row in rows), key=lambda entry: (entry.next_us, entry.id))
 
     def recover(self, now_us: int) -> int:
         """Give back every lease: for the start of the one daemon that holds the state folder. Returns how many."""
@@ -174,7 +181,7 @@ class SqliteOutbox(SqliteBudgets):
                    ORDER BY id LIMIT ?3""",
                 (state, incident, limit),
             ).fetchall()
-        return [_entry(row) for row in rows]
+        return [entry_of(row) for row in rows]
 
     def mail_named(self, message_id: str) -> tuple[str, str, str] | None:
         """Give (audience, case, recipient) of the mail with a Message-ID; None when it is none of ours."""
@@ -192,7 +199,7 @@ class SqliteOutbox(SqliteBudgets):
         """Read one message."""
         with self._db.reading() as db:
             row = db.execute("SELECT * FROM outbox WHERE id = ?", (ident,)).fetchone()
-        return _entry(row) if row else None
+        return entry_of(row) if row else None
 
     def move_message(self, ident: int, event: str, now_us: int) -> Entry | None:
         """Let the desk move a message by the table; None when there is none, OutboxError when it cannot be moved so."""
@@ -225,7 +232,8 @@ class SqliteOutbox(SqliteBudgets):
         return now_us + body_us, now_us + max(body_us, self._limits.outbox_us)
 
 
-def _entry(row: sqlite3.Row) -> Entry:
+def entry_of(row: sqlite3.Row) -> Entry:
+    """Read one row."""
     return Entry(
         id=row["id"],
         message=Message(

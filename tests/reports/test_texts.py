@@ -29,7 +29,7 @@ from abusewatch.reports.texts import (
 )
 
 GOLDEN = Path(__file__).parent / "golden"
-TEMPLATES = ("customer.subject", "customer.txt", "operator.subject", "operator.txt")
+TEMPLATES = ("digest.subject", "digest.txt", "customer.subject", "customer.txt", "operator.subject", "operator.txt")
 
 
 def test_every_kind_has_a_family_and_every_language_all_phrases():

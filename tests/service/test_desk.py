@@ -38,7 +38,7 @@ class Store:
     def breakers(self):
         return []
 
-    def release_held(self, _now_us):
+    def release_held(self, _now_us, quiet=()):
         return []
 
     def purge(self, _now_us, *, dry_run=False):

@@ -6,7 +6,7 @@ import random
 import pytest
 
 from abusewatch.casework import Casework
-from abusewatch.incidents import Change, correlate
+from abusewatch.incidents import Change, correlate, everyone
 from abusewatch.model.contact import Contact
 from abusewatch.outbox import Outcome, settle
 from abusewatch.outbox.budgets import DAY_US, HOUR_US, STALE_US, Budgets
@@ -283,3 +283,13 @@ def test_a_closed_breaker_begins_to_count_anew(opened, machine):
     assert len(store.release_held(machine.wall_us)) == 4
     assert store.incident(one).state == "active"
     assert store.breakers() == []
+
+
+def test_what_the_floors_and_budgets_hold_back_would_be_seen(opened, machine):
+    """Negative control: with both out of the way the same forged flood mails every desk, thousands in an hour."""
+    store = opened(Budgets(hour=10**6, breaker_hour=10**9))
+    store.save(correlate([], flood(10, 300, "syn_only"), machine.wall_us, store.next_id))
+    work = Casework(store, Owners(), Everyone(), PlainComposer(), hold=None, policy=everyone)
+    while work.turn(machine.wall_us):
+        pass
+    assert sum(e.message.audience == "operator" for e in store.messages(limit=10**6)) == 3000
