@@ -122,4 +122,7 @@ def _migrations() -> dict[int, str]:
     """Read the numbered SQL files that lie beside this module."""
     folder = resources.files("abusewatch.storage") / "migrations"
     files = (file for file in folder.iterdir() if file.name.endswith(".sql"))
-    return {int(file.name.partition("_")[0]): file.read_text() for file in files}
+    numbered = [(int(file.name.partition("_")[0]), file.read_text()) for file in files]
+    if len({number for number, _ in numbered}) != len(numbered):
+        raise AssertionError("two migrations bear one number, and one of them would never run")
+    return dict(numbered)
