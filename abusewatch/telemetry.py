@@ -63,6 +63,9 @@ class Telemetry:
             "source_last_received_timestamp_seconds", "Newest datagram of a source, Unix time", ("source",)
         )
         self.lost = c("exporter_lost", "Records or datagrams missing by the exporters' sequence numbers", ("source",))
+        self.duplicates = c("exporter_duplicates", "Records or datagrams that came twice by those numbers", ("source",))
+        self.restarts = c("exporter_restarts", "Leaps of those numbers: exporters that began anew", ("source",))
+        self.exporters = g("exporters", "Exporters of a source that were heard", ("source",))
         self.rejected = c("rejected", "Datagrams, sets or frames not decoded", ("reason",), REJECTS)
         self.dropped = c("dropped", "Datagrams or rows given up for want of room", ("reason",), DROPS)
         self.late = c("late_records", "Records that came after their pane had closed")
@@ -124,7 +127,8 @@ class Telemetry:
         for outcome in OUTCOMES:
             self.datagrams.labels(source, outcome)
         self.records.labels(source)
-        self.lost.labels(source)
+        for counter in (self.lost, self.duplicates, self.restarts):
+            counter.labels(source)
 
     def declare_rule(self, rule: str, status: str) -> None:
         """Create the series of a rule that was loaded."""

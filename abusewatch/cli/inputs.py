@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import click
@@ -32,6 +32,10 @@ class Inputs:
     def exporter_name(self, number: int) -> str:
         """Name an exporter as the inventory's ports do."""
         return self._exporters.names().get(number, str(number))
+
+    def coverage(self, exporters: Collection[int], first_us: int, last_us: int) -> float:
+        """The part of what some exporters sent that a capture of their exports holds; 1 for every other input."""
+        return self._decoder.gaps.share(exporters, first_us, last_us)
 
     def batches(self) -> Iterator[FlowBatch]:
         """Give all flow records; Refused, with the one line that says why, when a file is no input."""

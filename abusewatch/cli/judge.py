@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from abusewatch.detect.engine import Engine
+from abusewatch.detect.episodes import Coverage, complete
 from abusewatch.detect.rule import Rule
 from abusewatch.inventory import Inventory
 from abusewatch.model.finding import Detection
@@ -30,14 +31,19 @@ def judge(
     inventory: Inventory,
     exporter_name: Callable[[int], str] = str,
     engine: MakeEngine = Engine,
+    coverage: Coverage = complete,
 ) -> Verdict:
-    """Run all rules over all records, as the daemon would have; `engine` may be one that watches (`detect.explain`)."""
+    """Run all rules over all records, as the daemon would have; `engine` may be one that watches (`detect.explain`).
+
+    `coverage` knows what is missing of the exports that a capture holds.
+    """
     newest: dict[str, Detection] = {}
 
     def sink(detections: Sequence[Detection]) -> None:
         newest.update((detection.episode, detection) for detection in detections)
 
     pipeline = Pipeline(rules, inventory, sink, restart=True, engine=engine)
+    pipeline.engine.coverage = coverage
     for batch in batches:
         pipeline.feed(batch, exporter_name)
     lost = {rule: seat.faults for rule, seat in pipeline.engine.seats}  # the end makes new ones

@@ -103,7 +103,7 @@ def replay(  # noqa: PLR0913, PLR0917  # one argument an option
     inputs, sampler = Inputs(files), Sampler(sampling, seed=1)
     begun = time.monotonic()
     batches = (sampler.sample(batch) for batch in between(inputs.batches(), from_us, to_us))
-    verdict = judge(batches, parts.rules, parts.inventory, inputs.exporter_name)
+    verdict = judge(batches, parts.rules, parts.inventory, inputs.exporter_name, coverage=inputs.coverage)
     took = time.monotonic() - begun
     for detection in verdict.detections:
         if as_json:

@@ -7,7 +7,7 @@ import numpy as np
 
 from abusewatch.detect import views
 from abusewatch.detect.coded.seat import Seat
-from abusewatch.detect.episodes import Episodes, Owners
+from abusewatch.detect.episodes import Coverage, Episodes, Owners, complete
 from abusewatch.detect.rule import Rule
 from abusewatch.detect.runner import SECOND, Firing, Runner
 from abusewatch.model import rows as r
@@ -49,7 +49,7 @@ class Engine:
     def __init__(self, rules: Sequence[Rule], owners: Owners, pane_us: int = 5 * SECOND) -> None:
         self._pane_us = pane_us
         self.rules = tuple(rule for rule in rules if rule.status != "sandbox")
-        self.coverage = 1.0
+        self.coverage: Coverage = complete
         self.episodes = Episodes(owners)
         self._grown: dict[tuple[str, int], None] = {}
         self._begin()

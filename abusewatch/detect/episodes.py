@@ -2,7 +2,7 @@
 
 import heapq
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -22,6 +22,15 @@ PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 47: "gre", 58: "icmp6", 132: "sctp"
 SAMPLE = 5
 DAY_US = 86_400 * SECOND
 UPDATE_US = 60 * SECOND  # a finding that goes on is told again this often; its totals are exact whenever it is
+
+
+Coverage = Callable[[Collection[int], int, int], float]
+"""The part of what some exporters sent from one time to another that has reached us, 0 to 1."""
+
+
+def complete(_exporters: Collection[int], _first_us: int, _last_us: int) -> float:
+    """The coverage where nobody can say that anything is missing."""
+    return 1.0
 
 
 class Owners(Protocol):
@@ -136,7 +145,7 @@ class Episodes:
             return False
         return episode.strongest.reason.severity != episode.told_severity or now_us - episode.told_us >= UPDATE_US
 
-    def detection(self, key: tuple[str, int], coverage: float, now_us: int) -> Detection | None:
+    def detection(self, key: tuple[str, int], coverage: Coverage, now_us: int) -> Detection | None:
         """The episode as a value; None when a role or an exception keeps it from being a finding."""
         episode = self._open.get(key)
         if episode is None or episode.strongest is None:
@@ -147,7 +156,9 @@ class Episodes:
         if exempted(episode.rule, customer, offender):
             self.suppressed += 1
             return None
-        return _detection(episode, offender, customer, coverage, foreign=not self._owners.contains(offender))
+        tally = episode.tally
+        share = coverage(tally.exporters, tally.first_us, tally.last_us)
+        return _detection(episode, offender, customer, share, foreign=not self._owners.contains(offender))
 
     def _bound(self) -> None:
         surplus = len(self._open) - self._capacity

@@ -16,6 +16,7 @@ MOST_ROWS = 3  # rows a target: what an abuse desk reads (Hetzner and ungleich a
 MOST_PORTS = 20
 MOST_PORT_COUNTS = 1024
 MOST_HASHES = 1 << 16
+MOST_EXPORTERS = 256
 
 MOST = (1 << 63) - 1  # what stores and schemas hold; an exporter may claim more
 
@@ -52,6 +53,8 @@ class Tally:
     internal: float = 0
     peak_packets: float = 0
     peak_bytes: float = 0
+    exporters: set[int] = field(default_factory=set)
+    """Who told of it; of the two directions of a conversation, the exporter with the greater number."""
     protocols: Counter[int] = field(default_factory=Counter)
     own: Counter[tuple[int, int]] = field(default_factory=Counter)
     target_ports: Counter[int] = field(default_factory=Counter)
@@ -69,6 +72,8 @@ class Tally:
         self.first_us = min(self.first_us, int(rows["start_us"].min()))
         self.last_us = max(self.last_us, int(rows["end_us"].max()))
         self._add_frames(rows)
+        if len(self.exporters) < MOST_EXPORTERS:
+            self.exporters.update(np.unique(rows["exporter"]).tolist())
         rate = np.maximum(rows["sampling_rate"], 1)  # an unknown rate (0) counts as none
         self.sampling_rate = max(self.sampling_rate, int(rate.max()))
         self.scaled_packets += float((packets * rate).sum())

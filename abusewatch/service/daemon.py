@@ -379,7 +379,7 @@ def _source_status(feed: Feed) -> dict[str, Any]:
         "received": counts.received,
         "unlisted": counts.unlisted,
         "records": feed.records,
-        "lost": sum(feed.lost.values()),
+        "lost": feed.lost,
         "dropped": counts.kernel_drops + counts.oversized + counts.exporters_full,
         "waiting": counts.waiting,
         "last_received_us": feed.received_us,

@@ -1,10 +1,9 @@
 """The flow side of the daemon: one worker thread takes datagrams from every source, decodes them and feeds the pipeline."""
 
-import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,6 +20,7 @@ from abusewatch.sources.udp import Taken, UdpCounts, UdpSource
 from abusewatch.telemetry import Meter, Telemetry
 from abusewatch.wire.datagrams import FlowDecoder
 from abusewatch.wire.errors import REJECTIONS
+from abusewatch.wire.gaps import share
 
 DATAGRAMS = 2048
 """Taken at a time: the decoder's cost a record falls up to about here, and a stop never waits long."""
@@ -35,9 +35,6 @@ LOG_EVERY_SECS = 10.0
 COUNT_SECS = 1.0
 
 
-RECORDS_NUMBERED = frozenset({5, 10})
-
-
 @dataclass(slots=True)
 class Feed:
     """A source with the decoder that remembers its exporters. `sampling` is used for records that do not tell their rate."""
@@ -50,7 +47,7 @@ class Feed:
     records: int = 0
     received_us: int = 0
     full: bool = False
-    lost: dict[tuple[int, int, int], int] = field(default_factory=dict)
+    lost: int = 0
     meters: dict[str, Meter] = field(default_factory=dict)
 
     def completed(self, batch: FlowBatch) -> FlowBatch:
@@ -64,17 +61,6 @@ class Feed:
             batch = batch.with_columns(exporter=batch.exporter + np.uint32(self.number << SOURCE_BITS))
         return batch
 
-    @property
-    def missing(self) -> float:
-        """Records that the sequence numbers miss; v5 and IPFIX number records, v9 and sFlow datagrams, of which each is taken as an average one."""
-        each = self.records / max(self.decoded, 1)
-        return sum(lost * (1 if version in RECORDS_NUMBERED else each) for (_, version, _), lost in self.lost.items())
-
-    def newly_lost(self) -> int:
-        """Count what went missing since the last call, domain by domain: one may be forgotten, and begin anew."""
-        before, self.lost = self.lost, {(a.exporter, a.version, a.domain): a.lost for a in self.decoder.accounts}
-        return sum(max(lost - before.get(key, 0), 0) for key, lost in self.lost.items())
-
 
 class Intake:
     """Owns the pipeline while it runs. `beat` is the monotonic time at which the worker last went round."""
@@ -85,6 +71,7 @@ class Intake:
         self.beat = time.monotonic()
         self.newest_us = 0
         self._pipeline = pipeline
+        pipeline.engine.coverage = self.coverage
         self._telemetry = telemetry
         self._next: Callable[[Pipeline], Pipeline] | None = None
         self._stopping = threading.Event()
@@ -121,6 +108,14 @@ class Intake:
         """Have the worker put another pipeline in the place of its own, between two batches."""
         self._next = change
 
+    def coverage(self, exporters: Iterable[int], first_us: int, last_us: int) -> float:
+        """The part of what some exporters, as numbered in records, sent from one time to another that reached us."""
+        mine: dict[int, list[int]] = {}
+        for exporter in exporters:
+            mine.setdefault(exporter >> SOURCE_BITS, []).append(exporter & ((1 << SOURCE_BITS) - 1))
+        found = [self.feeds[feed].decoder.gaps.between(numbers, first_us, last_us) for feed, numbers in mine.items()]
+        return share(sum(came for came, _ in found), sum(missing for _, missing in found))
+
     def ask(self, question: Callable[[Sequence[Feed]], Any]) -> Future[Any]:
         """Have the worker answer a question about its feeds between two batches, since what they count is its own."""
         answer: Future[Any] = Future()
@@ -137,7 +132,7 @@ class Intake:
         telemetry, pipeline = self._telemetry, self._pipeline
         self._counted = time.monotonic()
         telemetry.watermark.set(self.newest_us / 1e6)
-        totals = {
+        counted = {
             "late": (telemetry.late, pipeline.panes.late_rows),
             "panes": (telemetry.shed.labels("panes"), pipeline.panes.split_panes),
             "conversations": (telemetry.shed.labels("conversations"), pipeline.conversations.shed),
@@ -146,8 +141,8 @@ class Intake:
         }
         for rule, seat in pipeline.engine.seats:
             for reason, total in seat.faults.items():
-                totals[f"{rule} {reason}"] = (telemetry.detector_faults.labels(rule, reason), total)
-        for key, (counter, total) in totals.items():
+                counted[f"{rule} {reason}"] = (telemetry.detector_faults.labels(rule, reason), total)
+        for key, (counter, total) in counted.items():
             self._meters.setdefault(key, Meter(counter)).advance(total)
         for feed in self.feeds:
             name, counts = feed.source.name, feed.source.counts()
@@ -155,13 +150,17 @@ class Intake:
             _advance(feed, datagrams.labels(name, "unlisted"), "unlisted", counts.unlisted)
             _advance(feed, datagrams.labels(name, "decoded"), "decoded", feed.decoded)
             _advance(feed, telemetry.records.labels(name), "records", feed.records)
-            telemetry.lost.labels(name).inc(feed.newly_lost())
+            totals = feed.decoder.totals
+            feed.lost = max(feed.lost, totals.lost)  # what comes late after all is not taken back: a counter only rises
+            _advance(feed, telemetry.lost.labels(name), "lost", feed.lost)
+            _advance(feed, telemetry.duplicates.labels(name), "duplicates", totals.duplicates)
+            _advance(feed, telemetry.restarts.labels(name), "restarts", totals.restarts)
+            telemetry.exporters.labels(name).set(feed.decoder.exporters)
             for reason, total in _drops(counts).items():
                 _advance(feed, telemetry.dropped.labels(reason), reason, total)
             telemetry.waiting.labels(name).set(counts.waiting)
             if feed.received_us:
                 telemetry.received.labels(name).set(feed.received_us / 1e6)
-        pipeline.engine.coverage = coverage(self.feeds)
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -228,6 +227,7 @@ class Intake:
             change, self._next = self._next, None
             self._guarded("detect", self._pipeline.flush)
             self._pipeline = change(self._pipeline)
+            self._pipeline.engine.coverage = self.coverage
 
     def _answer(self) -> None:
         while self._asked:
@@ -257,13 +257,3 @@ def _advance(feed: Feed, counter: Counter, name: str, total: int) -> None:
 
 def _drops(counts: UdpCounts) -> dict[str, int]:
     return {"kernel": counts.kernel_drops, "oversized": counts.oversized, "exporters_full": counts.exporters_full}
-
-
-def coverage(feeds: Sequence[Feed]) -> float:
-    """The part of the exporters' records that reached us since the start, 0 to 1: what a finding and its mails say of their own completeness.
-
-    Rounded down, so that nobody reads 1.0 where something is known to be missing.
-    """
-    came = sum(feed.records for feed in feeds)
-    missing = sum(feed.missing for feed in feeds)
-    return math.floor(came / (came + missing) * 10_000) / 10_000 if missing else 1.0

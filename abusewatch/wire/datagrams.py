@@ -14,11 +14,12 @@ from abusewatch.wire import headers, reference, remembered, sflow
 from abusewatch.wire.clocks import Clocks
 from abusewatch.wire.domains import Domain, DomainStore
 from abusewatch.wire.errors import Reason
+from abusewatch.wire.gaps import Gaps
 from abusewatch.wire.pools import Pools
 from abusewatch.wire.reference import Record
 from abusewatch.wire.repeats import Repeats
 from abusewatch.wire.ring import Ring
-from abusewatch.wire.sequence import Account, Ledger
+from abusewatch.wire.sequence import RECORDS_NUMBERED, Account, Ledger, Totals
 
 MAX_CHARGED = 4_096
 """Exporters whose refusals are kept apart, as many as a UDP source tells apart; those of further ones are in the totals only."""
@@ -50,12 +51,23 @@ class FlowDecoder:
         self._repeats = Repeats()
         self._pools = Pools()
         self._clocks = Clocks()
+        self.gaps = Gaps()
         self._refused: dict[int, Counter[Reason]] = {}
 
     @property
     def accounts(self) -> tuple[Account, ...]:
         """Counters of each domain that is remembered."""
         return tuple(self._account(domain) for domain in self._store.live())
+
+    @property
+    def totals(self) -> Totals:
+        """What was lost, came twice and began anew by all sequence numbers, since the start."""
+        return self._ledger.totals
+
+    @property
+    def exporters(self) -> int:
+        """How many exporters are remembered."""
+        return len(self._store)
 
     @property
     def charged(self) -> tuple[int, ...]:
@@ -85,7 +97,8 @@ class FlowDecoder:
         work.walk()
         rows = np.flatnonzero(work.slot >= 0)
         self._watch(work, rows)
-        suspects = self._ledger.add(work.slot[rows], work.sequence[rows], work.steps[rows], work.records[rows], received_us)
+        suspects, lost = self._ledger.add(work.slot[rows], work.sequence[rows], work.steps[rows], work.records[rows], received_us)
+        self._note_gaps(work, rows, lost)
         repeated = self._repeats.among(work.octets, rows, work.length[rows], work.slot[rows], suspects)
         if len(repeated):
             work.drop(rows[repeated])
@@ -128,6 +141,12 @@ class FlowDecoder:
         told = rows[work.version[rows] != sflow.VERSION]
         if work.received_us > 0 and len(told):
             self._clocks.add(work.slot[told], work.export_us[told] - work.received_us, work.received_us)
+
+    def _note_gaps(self, work: Ring, rows: I64, lost: I64) -> None:
+        missing = lost.astype(np.float64)
+        if lost.any():
+            missing = self._ledger.records_for(work.slot[rows], lost, np.isin(work.version[rows], tuple(RECORDS_NUMBERED)))
+        self.gaps.add(work.exporter[rows], work.export_us[rows], work.records[rows], missing)
 
     def _charge(self, work: Ring) -> None:
         if work.samples.sampled.numbers:

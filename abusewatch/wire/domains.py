@@ -79,6 +79,10 @@ class DomainStore:
         self.by_slot: list[Domain] = []
         self.metering = Metering()
 
+    def __len__(self) -> int:
+        """Count the exporters."""
+        return len(self._exporters)
+
     def settle(self) -> list[int]:
         """Make the slots of evicted domains usable again and list them; called between batches, so that within one a slot means one domain."""
         rested, self._resting = self._resting, []

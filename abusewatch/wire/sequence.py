@@ -3,14 +3,15 @@
 NetFlow v9 and sFlow count datagrams, NetFlow v5 and IPFIX count records (RFC 3954 5.1, RFC 7011 3.1).
 """
 
-import math
 from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from abusewatch.model.flow import I64, Bool
 from abusewatch.wire.domains import Domain
+from abusewatch.wire.gaps import share
 
 REORDER = 64
 """How many datagrams late a datagram may be and still be called late; further back is a restart of the exporter."""
@@ -58,9 +59,17 @@ class Account:
 
     @property
     def coverage(self) -> float:
-        """The part of its records that reached us, 0 to 1; rounded down, so that nobody reads 1.0 where something is missing."""
-        missing = self.records_lost
-        return math.floor(self.records / (self.records + missing) * 10_000) / 10_000 if missing else 1.0
+        """The part of its records that reached us since it was first heard, 0 to 1."""
+        return share(self.records, self.records_lost)
+
+
+@dataclass(slots=True)
+class Totals:
+    """What was counted of all domains since the start, those included that have been forgotten; in the units of their sequences."""
+
+    lost: int = 0
+    duplicates: int = 0
+    restarts: int = 0
 
 
 class Ledger:
@@ -71,6 +80,7 @@ class Ledger:
     def __init__(self) -> None:
         self._columns = {name: np.zeros(0, np.int64) for name in self.FIELDS}
         self._gaps: dict[int, deque[tuple[int, int]]] = {}
+        self.totals = Totals()
 
     def reset(self, slot: int) -> None:
         """Forget what a slot counted, when another domain takes it."""
@@ -86,13 +96,14 @@ class Ledger:
             for name, column in self._columns.items():
                 self._columns[name] = np.concatenate((column, np.full(more, UNKNOWN if name == "expected" else 0)))
 
-    def add(self, slot: I64, sequence: I64, steps: I64, records: I64, at_us: int) -> I64:
+    def add(self, slot: I64, sequence: I64, steps: I64, records: I64, at_us: int) -> tuple[I64, I64]:
         """Count datagrams in the order they came: each one's domain slot, sequence number, what it adds to it (or UNKNOWN) and its records.
 
-        Returns those that seem to have come twice, by index.
+        Returns those that seem to have come twice, by index, and what is lost before each (negative: it pays back what was), of shape (n,).
         """
+        lost = np.zeros(len(slot), np.int64)
         if not len(slot):
-            return np.zeros(0, np.int64)
+            return lost, lost
         self._grow(int(slot.max()) + 1)
         columns = self._columns
         size = len(columns["expected"])
@@ -109,14 +120,17 @@ class Ledger:
         last = np.append(first[1:], True)
         columns["expected"][slot[last]] = follows[last]
         if not odd.any():
-            return np.zeros(0, np.int64)
+            return lost[:0], lost
         rows = np.flatnonzero(np.isin(slot, slot[odd]))
-        twice = self._settle(rows, slot, sequence, steps, expected, first)
-        return order[rows[twice]]
+        twice, jumps = self._settle(rows, slot, sequence, steps, expected, first)
+        lost[order[rows[list(jumps)]]] = list(jumps.values())
+        self.totals.lost += sum(jumps.values())
+        return order[rows[twice]], lost
 
-    def _settle(self, rows: I64, slot: I64, sequence: I64, steps: I64, expected: I64, first: Bool) -> list[int]:
-        """Go through the domains that had a jump one datagram at a time; return the places, in `rows`, of those that came twice."""
+    def _settle(self, rows: I64, slot: I64, sequence: I64, steps: I64, expected: I64, first: Bool) -> tuple[list[int], dict[int, int]]:
+        """Go through the domains that had a jump one datagram at a time; return the places, in `rows`, of those that came twice, and what others lost."""
         twice: list[int] = []
+        jumps: dict[int, int] = {}
         columns = self._columns
         awaited = UNKNOWN
         picked = (column[rows].tolist() for column in (slot, sequence, steps, expected, first))
@@ -126,20 +140,25 @@ class Ledger:
             ahead = (seen - awaited + (1 << 31) & 0xFFFF_FFFF) - (1 << 31) if awaited != UNKNOWN else 0
             late = REORDER * (1 if step == 1 else RECORDS_PER_DATAGRAM)
             if -late <= ahead < 0:
-                if self._late(number, seen, max(step, 1)):
+                paid = self._late(number, seen, max(step, 1))
+                if paid:
+                    jumps[place] = -paid
+                else:
                     twice.append(place)
             else:
                 if not 0 <= ahead <= MAX_GAP:
                     columns["restarts"][number] += 1
+                    self.totals.restarts += 1
                 elif ahead:
                     columns["lost"][number] += ahead
+                    jumps[place] = ahead
                     self._gaps.setdefault(number, deque(maxlen=GAPS)).append((awaited, ahead))
                 awaited = UNKNOWN if step == UNKNOWN else seen + step & 0xFFFF_FFFF
             columns["expected"][number] = awaited
-        return twice
+        return twice, jumps
 
-    def _late(self, slot: int, seen: int, step: int) -> bool:
-        """Take a datagram from before: it fills a gap that was counted as lost, else it is a duplicate, and that is said."""
+    def _late(self, slot: int, seen: int, step: int) -> int:
+        """Take a datagram from before: it fills a gap that was counted as lost, and that much is returned; else it is a duplicate."""
         gaps = self._gaps.get(slot, deque())
         for place, (start, length) in enumerate(gaps):
             before = seen - start & 0xFFFF_FFFF
@@ -147,10 +166,18 @@ class Ledger:
                 after = length - before - step
                 del gaps[place]
                 gaps.extend(gap for gap in ((start, before), (seen + step & 0xFFFF_FFFF, after)) if gap[1] > 0)
-                self._columns["lost"][slot] -= min(step, length - before)
-                return False
+                paid = min(step, length - before)
+                self._columns["lost"][slot] -= paid
+                return paid
         self._columns["duplicates"][slot] += step
-        return True
+        self.totals.duplicates += step
+        return 0
+
+    def records_for(self, slot: I64, lost: I64, numbered: Bool) -> NDArray[np.float64]:
+        """Turn what is lost into records: a datagram of a domain that numbers those (`numbered` is false) counts as one of its average size."""
+        columns = self._columns
+        each = columns["records"][slot] / np.maximum(columns["datagrams"][slot], 1)
+        return np.where(numbered, lost, lost * each)
 
     def account(self, domain: Domain) -> Account:
         """Read the counters of one domain."""

@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from abusewatch.detect.episodes import UPDATE_US, Episodes
+from abusewatch.detect.episodes import UPDATE_US, Episodes, complete
 from abusewatch.detect.runner import Firing
 from abusewatch.inventory import Inventory
 from abusewatch.model import address
@@ -50,19 +50,19 @@ def test_an_episode_goes_on_until_its_quiet_time_has_passed(rule):
     held, quiet = episodes(), rule.match.quiet_secs * SECOND
     (key,) = held.add(rule, [fire(rule)], rows(3), 5 * SECOND)
     held.add(rule, [fire(rule)], rows(3, at=quiet), quiet + 5 * SECOND)
-    assert held.detection(key, 1.0, 0).finding.flows == 6
+    assert held.detection(key, complete, 0).finding.flows == 6
     assert not held.is_over(key, 2 * quiet + 5 * SECOND)
     assert held.is_over(key, 2 * quiet + 6 * SECOND)
     held.end(2 * quiet + 6 * SECOND)
     assert held.fired(rule.id).tolist() == []
-    assert held.detection(key, 1.0, 0) is None
+    assert held.detection(key, complete, 0) is None
 
 
 def test_it_is_told_when_new_and_then_once_a_minute(rule):
     held = episodes()
     (key,) = held.add(rule, [fire(rule)], rows(1), 5 * SECOND)
     assert held.is_due(key, 5 * SECOND)
-    held.detection(key, 1.0, 5 * SECOND)
+    held.detection(key, complete, 5 * SECOND)
     assert not held.is_due(key, 10 * SECOND)
     assert held.is_due(key, 5 * SECOND + UPDATE_US)
 
@@ -97,9 +97,9 @@ def test_who_gets_the_address_is_not_charged_with_what_was(rule):
     ])  # fmt: skip
     held, midnight = Episodes(owners), 2 * DAY
     (key,) = held.add(rule, [fire(rule)], rows(5, at=midnight - 10 * SECOND), midnight - 5 * SECOND)
-    before = held.detection(key, 1.0, 0)
+    before = held.detection(key, complete, 0)
     held.add(rule, [fire(rule)], rows(2, at=midnight + SECOND), midnight + 5 * SECOND)
-    after = held.detection(key, 1.0, 0)
+    after = held.detection(key, complete, 0)
     assert [(found.finding.customer, found.finding.flows) for found in (before, after)] == [("C-old", 5), ("C-new", 2)]
     assert before.episode != after.episode
 
@@ -108,14 +108,14 @@ def test_of_equal_addresses_the_lowest_is_the_offender(rule):
     held = episodes()
     both = {name: np.concatenate((rows(2, own=OWN + 1)[name], column)) for name, column in rows(2).items()}
     (key,) = held.add(rule, [fire(rule)], both, 5 * SECOND)
-    assert held.detection(key, 1.0, 0).finding.offender == "198.51.100.7"
+    assert held.detection(key, complete, 0).finding.offender == "198.51.100.7"
 
 
 def test_exporters_that_sample_differently_are_scaled_each_by_its_rate(rule):
     held = episodes()
     held.add(rule, [fire(rule)], rows(10, rate=1000), 5 * SECOND)
     (key,) = held.add(rule, [fire(rule)], rows(10, rate=0), 10 * SECOND)
-    finding = held.detection(key, 1.0, 0).finding
+    finding = held.detection(key, complete, 0).finding
     assert (finding.packets, finding.sampling_rate) == (200, 1000)
     assert finding.estimate.packets == 100_100
     assert finding.estimate.low < 100_100 < finding.estimate.high
@@ -124,7 +124,7 @@ def test_exporters_that_sample_differently_are_scaled_each_by_its_rate(rule):
 def test_counts_that_no_store_holds_are_told_as_the_most(rule):
     held = episodes()
     (key,) = held.add(rule, [fire(rule)], rows(3, packets=(1 << 64) - 1, rate=(1 << 32) - 1), 5 * SECOND)
-    found = held.detection(key, 1.0, 0)
+    found = held.detection(key, complete, 0)
     assert found.finding.packets == found.finding.estimate.packets == found.targets[0].packets == found.targets[0].rows[0].packets == (1 << 63) - 1
     assert msgspec.json.encode(found)
 
@@ -132,16 +132,29 @@ def test_counts_that_no_store_holds_are_told_as_the_most(rule):
 def test_a_role_keeps_it_from_being_a_finding_and_is_counted(rule):
     held = Episodes(Inventory([Customer("C-1", ("198.51.100.0/24",), roles=("approved_scanner",))]))
     (key,) = held.add(rule, [fire(rule)], rows(1), 5 * SECOND)
-    assert held.detection(key, 1.0, 0) is None
+    assert held.detection(key, complete, 0) is None
     assert held.suppressed == 1
     other = replace(rule, exempt=replace(rule.exempt, roles=(), only=("resolver",)))
     held = episodes()
     (key,) = held.add(other, [fire(other)], rows(1), 5 * SECOND)
-    assert held.detection(key, 1.0, 0) is None
+    assert held.detection(key, complete, 0) is None
 
 
 def test_the_gravest_reason_stands(rule):
     held = episodes()
     held.add(rule, [fire(rule, pps=900.0)], rows(1), 5 * SECOND)
     (key,) = held.add(rule, [fire(rule, pps=400.0)], rows(1), 10 * SECOND)
-    assert held.detection(key, 1.0, 0).finding.measures == {"pps": 900}
+    assert held.detection(key, complete, 0).finding.measures == {"pps": 900}
+
+
+def test_coverage_is_asked_for_the_exporters_and_the_time_of_the_finding(rule):
+    held, asked = episodes(), []
+    for at, exporter in ((20, 3), (50, 7)):
+        (key,) = held.add(rule, [fire(rule)], rows(2, at=at * SECOND) | {"exporter": np.full(2, exporter, np.uint32)}, at * SECOND)
+
+    def coverage(exporters, first_us, last_us):
+        asked.append((sorted(exporters), first_us, last_us))
+        return 0.5
+
+    assert held.detection(key, coverage, 0).finding.coverage == 0.5
+    assert asked == [([3, 7], 20 * SECOND, 50 * SECOND)]

@@ -12,12 +12,13 @@ from abusewatch.cli.inputs import Inputs
 from abusewatch.config.assemble import rule_set
 from abusewatch.inventory import of_prefixes
 from abusewatch.pipeline import Pipeline
-from abusewatch.service.intake import Feed, Intake, coverage
+from abusewatch.service.intake import Feed, Intake
 from abusewatch.sources.encode import encode
 from abusewatch.sources.export import send
 from abusewatch.sources.tcp import TcpSettings, TcpSource
 from abusewatch.sources.udp import UdpSettings, UdpSource
 from abusewatch.telemetry import Telemetry
+from tests.wire import exports_by_hand as wire
 
 
 @pytest.fixture
@@ -177,13 +178,51 @@ def test_ipfix_sessions_over_tcp_are_heard_and_their_templates_end_with_them(pip
     assert {d.finding.rule for d in found} == {"ssh-login-attack"}
 
 
-def test_what_is_lost_lowers_the_coverage_that_findings_and_mails_claim():
-    feed = Feed(UdpSource(UdpSettings(port=0, allow=("127.0.0.1",), ring_slots=16)), 0, 0)
-    feed.records, feed.decoded = 900, 30
-    assert coverage([feed]) == 1.0
-    feed.lost = {(1, 5, 0): 100}
-    assert coverage([feed]) == 0.9
-    feed.lost = {(1, 9, 0): 10}  # datagrams of thirty records
-    assert coverage([feed]) == 0.75
-    feed.records, feed.lost = 900_000_000, {(1, 10, 0): 1}
-    assert coverage([feed]) < 1.0
+@pytest.fixture
+def exporters(pipeline):
+    """Two exporters of one source, as far as they can be told apart on one machine: by their addresses."""
+    source = UdpSource(UdpSettings("0.0.0.0", 0, allow=("127.0.0.1", "127.0.0.2"), ring_slots=1024), "edge")
+    intake = Intake([Feed(source, 0, 0)], pipeline, Telemetry())
+    intake.start()
+
+    def say(sender, datagrams):
+        before = intake.feeds[0].decoded
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.bind((sender, 0))
+            for datagram in datagrams:
+                sock.sendto(datagram, ("127.0.0.1", source.addresses[0][1]))
+        until(lambda: intake.feeds[0].decoded == before + len(datagrams))
+
+    yield intake, say
+    intake.stop(10)
+
+
+def bystander(seconds, sequence):
+    """A NetFlow v5 datagram of an exporter that has nothing to do with the attack."""
+    return wire.v5([("192.0.2.77", "192.0.2.78", 1, 2, 17, 1, 40, 99_000, 99_000, 0)] * 10, sequence=sequence, seconds=seconds)
+
+
+@pytest.mark.parametrize(("loses", "expected"), [
+    ("nobody", 1.0),
+    ("the other exporter", 1.0),
+    ("the same exporter an hour before", 1.0),
+    ("the same exporter", pytest.approx(0.9, abs=0.06)),
+])  # fmt: skip
+def test_a_finding_claims_the_coverage_of_its_own_exporters_in_its_own_time(exporters, found, root, loses, expected):
+    intake, say = exporters
+    datagrams = [d.payload for d in encode(Inputs([str(root / "captures/ssh-login-attack/capture.pcap")]).batches(), "netflow9")]
+    begin = int.from_bytes(datagrams[0][8:12], "big")
+    if loses == "the same exporter an hour before":
+        say("127.0.0.1", [bystander(begin - 3_600, 0), bystander(begin - 3_600, 500)])
+    if loses == "the other exporter":
+        say("127.0.0.2", [bystander(begin, 0)])
+        say("127.0.0.2", [bystander(begin + 20, 500)])
+    if loses == "the same exporter":
+        datagrams = [datagram for n, datagram in enumerate(datagrams) if n % 10 != 5]
+    say("127.0.0.1", datagrams)
+    assert intake.stop(20)
+    assert [d.finding.coverage for d in found if d.finding.rule == "ssh-login-attack"][-1] == expected
+    lost = intake.feeds[0].decoder.totals.lost
+    assert lost == {"nobody": 0, "the same exporter": len(datagrams) // 9}.get(loses, 490)
+    assert value(intake._telemetry, "exporter_lost_total", source="edge") == lost
+    assert value(intake._telemetry, "exporters", source="edge") == (2 if loses == "the other exporter" else 1)
