@@ -13,7 +13,6 @@ from urllib.parse import quote
 
 import msgspec
 
-import abusewatch
 from abusewatch.model.contact import Contact
 from abusewatch.model.customer import Customer
 from abusewatch.model.evidence import Row, Section, View
@@ -22,7 +21,7 @@ from abusewatch.model.incident import Incident
 from abusewatch.model.kinds import KINDS
 from abusewatch.model.mailbox import addr_spec
 from abusewatch.model.message import Audience, Message, Stage
-from abusewatch.reports import leaks, xarf
+from abusewatch.reports import arf, leaks, xarf
 from abusewatch.reports.identity import fixed_token, keyed, message_id, optout_token
 from abusewatch.reports.mime import Attachment, Headers, build
 from abusewatch.reports.settings import ReportSettings
@@ -59,7 +58,7 @@ class Composer:
         sequence: int = 0,
         language: str | None = None,
     ) -> Message:
-        """Write to the operator of attacked networks: text and XARF.
+        """Write to the operator of attacked networks: text and XARF, or ARF where the abuse is mail.
 
         Without a known contact the mail goes to our own desk and says so.
 
@@ -69,12 +68,15 @@ class Composer:
         recipient = addr_spec(contact.email) if contact.email else self._settings.sender
         texts = self._language(language or self._settings.language)
         words = texts.phrases["words"]
-        documents = [] if stage == "closing" else xarf.documents(incident, view, recipient, self._settings)
+        feedback = () if stage == "closing" else arf.report(incident.kind, view)
+        closing = stage == "closing" or bool(feedback)
+        documents = [] if closing else xarf.documents(incident, view, recipient, self._settings)
         values = self._values(incident, view, stage, texts, now_us) | {
             "unresolved": contact.email is None,
             "customer_known": not incident.customer.startswith("address:"),
             "advice": texts.family(incident.kind)["operator"],
             "attached": len(documents),
+            "arf": bool(feedback),
             "port_note": _port_note(documents, view, texts),
             "contact_reason": f"{words.get(f'source_{contact.source}', words['source_other'])} {contact.network}",
             "stop_token": optout_token(self._settings.message_id_key, recipient),
@@ -83,11 +85,8 @@ class Composer:
             Attachment(f"xarf{f'-{n}' if n > 1 else ''}.json", "application/json", msgspec.json.encode(d))
             for n, d in enumerate(documents, 1)
         ]
-        report = (
-            (("Feedback-Type", "xarf"), ("User-Agent", f"abusewatch/{abusewatch.__version__}"), ("Version", "1"))
-            if documents
-            else ()
-        )
+        report = feedback or (xarf.REPORT if documents else ())
+        attachments += [arf.headers()] if feedback else []
         thread = recipient if contact.email else f"{recipient}#{contact.network}"
         draft = _Draft(incident.id, "operator", recipient, thread, now_us, sequence, stage, report, attachments)
         addresses = {row.dst for one in view.sections for row in (*one.by_target, *one.rows, one.total) if row.dst}

@@ -22,6 +22,8 @@ from functools import lru_cache
 
 _V4 = re.compile(r"(?<![\d.])\d{1,3}(?:\s?[\[({]?(?:\.|dot)[\])}]?\s?\d{1,3}){3}(?:/\d{1,2})?(?![\d])", re.IGNORECASE)
 _COLONS = re.compile(r"[0-9A-Fa-f.]*(?::[0-9A-Fa-f.]*){2,}(?:/\d{1,3})?")
+_TAGGED = re.compile(r"\bIPv6:(?=[0-9a-f]{0,4}:)", re.IGNORECASE)
+"""The mark before an address of RFC 5321 4.1.3: its last digit is none of the address."""
 _MAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}(?:@|%40)[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{16,}={0,2}")
 _IDS = frozenset({"message-id", "references", "in-reply-to", "content-id"})
@@ -181,7 +183,7 @@ def _addresses(text: str) -> Iterator[str]:
         octets = [int(one) for one in head.split(".")]
         if max(octets) < 256:
             yield _canonical(".".join(map(str, octets)), bits)
-    for match in _COLONS.finditer(text):
+    for match in _COLONS.finditer(_TAGGED.sub(" ", text)):
         head, _, bits = match[0].partition("/")
         found = _longest(head.split(":"))
         if found:

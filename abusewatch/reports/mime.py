@@ -88,6 +88,10 @@ def _file(attachment: Attachment) -> MIMEPart:
     """Make an attached file."""
     name, kind, content = attachment
     part = MIMEPart(_BODY)
+    if kind == "text/rfc822-headers":  # RFC 6522 4: header fields as they are, not a file
+        part["Content-Type"] = kind
+        part.set_payload(content.decode("ascii"))
+        return part
     maintype, _, subtype = kind.partition("/")
     part.set_content(
         content,

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 from uuid import UUID
 
+import abusewatch
 from abusewatch.model.evidence import Row, Section, View
 from abusewatch.model.finding import iso
 from abusewatch.model.kinds import KINDS
@@ -24,6 +25,8 @@ from abusewatch.reports.settings import ReportSettings
 from abusewatch.reports.texts import clean
 
 VERSION = "4.2.0"
+REPORT = (("Feedback-Type", "xarf"), ("User-Agent", f"abusewatch/{abusewatch.__version__}"), ("Version", "1"))
+"""The machine-readable part that announces the documents (XARF's mail convention)."""
 MOST = 10
 """Documents a mail: a desk's importer takes a handful; a hundred parts are a mail bomb with a schema."""
 FILLER = 1

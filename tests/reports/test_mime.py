@@ -80,11 +80,11 @@ def test_every_mail_is_strictly_right(made, composer, kind, stage):
     sequence = {"first": 0, "update": 1, "closing": 2}[stage]
     operator = composer.compose_operator(*made.operator_view(case), made.CONTACT, made.NOW, stage=stage, sequence=sequence)
     parts = strict(operator.raw)
-    assert [fields[b"content-type"].split(b";")[0] for fields, _ in parts] == [b"text/plain", b"message/feedback-report", *[b"application/json"] * 3][: 1 if stage == "closing" else 9]
+    assert [fields[b"content-type"].split(b";")[0] for fields, _ in parts] == [b"text/plain", b"message/feedback-report", *([b"text/rfc822-headers"] if kind == "spam" else [b"application/json"] * 3)][: 1 if stage == "closing" else 9]
     if stage != "closing":
         assert b'report-type="feedback-report"' in split(operator.raw)[0][b"content-type"]
         report = split(parts[1][1])[0]
-        assert report[b"feedback-type"] == b"xarf"
+        assert report[b"feedback-type"] == (b"abuse" if kind == "spam" else b"xarf")
         assert report[b"version"] == b"1"
         assert re.fullmatch(rb"abusewatch/\S+", report[b"user-agent"])
     customer = composer.compose_customer(*made.customer_view(case), made.CUSTOMER, made.NOW, stage=stage, sequence=sequence)
