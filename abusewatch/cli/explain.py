@@ -1,22 +1,27 @@
 """`abusewatch rules explain`: why a finding fired on an address, or how near each rule came, over files."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import click
+import msgspec
 
 from abusewatch.cli.inputs import Inputs
 from abusewatch.cli.judge import between, judge
 from abusewatch.cli.output import FINDINGS, Refused, config_option, json_option, print_json, print_lines
 from abusewatch.cli.replay import Moment as Time
 from abusewatch.cli.replay import gathered
+from abusewatch.cli.status import daemon_socket, socket_option
 from abusewatch.detect.episodes import Owners
 from abusewatch.detect.explain import FIRED, LEFT_OUT, NEAR, NOTHING, OFF, SILENCED, Account, Explainer
 from abusewatch.detect.moments import Moment
 from abusewatch.detect.nearness import number
 from abusewatch.detect.rule import Rule
+from abusewatch.inventory import Inventory
 from abusewatch.model import address
 from abusewatch.model.finding import iso
+from abusewatch.model.flow import FlowBatch
+from abusewatch.service.control import ControlError, ask
 from abusewatch.sources.encode.sampler import Sampler
 
 PARTS_SHOWN = 4
@@ -26,7 +31,7 @@ PANE_SECS = 5
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", nargs=-1, metavar="[FILE...]")
 @click.option("--offender", required=True, metavar="IP", help="The address to explain.")
 @click.option("--rule", "rule_id", metavar="ID", help="Only this rule.")
 @click.option("--own", multiple=True, metavar="PREFIX", help="A network of ours; may be given several times.")
@@ -42,6 +47,8 @@ PANE_SECS = 5
 @click.option("--from", "from_us", type=Time(), help="Only records that begin at this time or later.")
 @click.option("--to", "to_us", type=Time(), help="Only records that begin before this time.")
 @click.option("--sampling", type=click.IntRange(min=1), default=1, help="Sample the input 1:N first.")
+@click.option("--live", is_flag=True, help="Ask the running daemon about its windows now, instead of files.")
+@socket_option
 @config_option
 @json_option
 @click.pass_context
@@ -56,41 +63,68 @@ def explain(  # noqa: PLR0913, PLR0917  # one argument an option
     from_us: int | None,
     to_us: int | None,
     sampling: int,
+    path: Path | None,
     config: Path | None,
     *,
+    live: bool,
     as_json: bool,
 ) -> None:
     """Say why each rule fired on an address, or why not: which part of its condition failed, and by how much.
 
     Exit code 1 when a rule fired on it, 0 when none did.
     """
-    parts = gathered(own, inventory_file, folder, None, config)
-    rules = chosen(parts.rules, rule_id)
+    if bool(files) == live:
+        raise Refused("name the files to read, or ask the running daemon with --live")
     try:
         watched = address.text(*address.parse(offender))
     except ValueError:
         raise Refused(f"{offender!r} is no address") from None
-    inputs, sampler = Inputs(files), Sampler(sampling, seed=1)
-    made: list[Explainer] = []
-
-    def engine(rules: Sequence[Rule], owners: Owners, pane_us: int) -> Explainer:
-        made.append(Explainer(rules, owners, pane_us, offender=watched))
-        return made[-1]
-
-    batches = (sampler.sample(batch) for batch in between(inputs.batches(), from_us, to_us))
-    verdict = judge(batches, rules, parts.inventory, inputs.exporter_name, engine)
-    accounts = made[0].accounts()
+    if live:
+        accounts = _asked(path or daemon_socket(config), watched, rule_id)
+        ours = True
+    else:
+        parts = gathered(own, inventory_file, folder, None, config)
+        inputs, sampler = Inputs(files), Sampler(sampling, seed=1)
+        batches = (sampler.sample(batch) for batch in between(inputs.batches(), from_us, to_us))
+        accounts, ours = _judged(batches, chosen(parts.rules, rule_id), parts.inventory, inputs.exporter_name, watched)
+        inputs.report()
+    fired = sum(account.verdict == FIRED for account in accounts)
     if as_json:
         for account in accounts:
             print_json(account)
     else:
-        print_lines(page(accounts, watched, ours=made[0].ours))
-    click.echo(
-        f"abusewatch: {verdict.records} records read, {sum(a.verdict == FIRED for a in accounts)} rule(s) fired on {watched}",
-        err=True,
-    )
-    inputs.report()
-    ctx.exit(FINDINGS if any(account.verdict == FIRED for account in accounts) else 0)
+        print_lines(page(accounts, watched, ours=ours, live=live))
+    click.echo(f"abusewatch: {fired} rule(s) fired on {watched}", err=True)
+    ctx.exit(FINDINGS if fired else 0)
+
+
+def _judged(
+    batches: Iterable[FlowBatch],
+    rules: Sequence[Rule],
+    inventory: Inventory,
+    exporter_name: Callable[[int], str],
+    offender: str,
+) -> tuple[list[Account], bool]:
+    """Run the explaining engine over an input; also whether the address is ours."""
+    made: list[Explainer] = []
+
+    def engine(some: Sequence[Rule], owners: Owners, pane_us: int) -> Explainer:
+        made.append(Explainer(some, owners, pane_us, offender=offender))
+        return made[-1]
+
+    judge(batches, rules, inventory, exporter_name, engine)
+    return made[0].accounts(), made[0].ours
+
+
+def _asked(path: Path, offender: str, rule_id: str | None) -> list[Account]:
+    words = {"offender": offender} | ({"rule": rule_id} if rule_id else {})
+    try:
+        found = ask(path, "explain", words=words)
+    except ControlError as error:
+        raise Refused(str(error)) from None
+    if not found["accounts"]:
+        raise Refused(f"the daemon has no rule {rule_id!r}")
+    return msgspec.convert(found["accounts"], list[Account])
 
 
 def chosen(rules: Sequence[Rule], rule_id: str | None) -> tuple[Rule, ...]:
@@ -101,12 +135,12 @@ def chosen(rules: Sequence[Rule], rule_id: str | None) -> tuple[Rule, ...]:
     return found
 
 
-def page(accounts: Sequence[Account], offender: str, *, ours: bool) -> Iterator[str]:
+def page(accounts: Sequence[Account], offender: str, *, ours: bool, live: bool = False) -> Iterator[str]:
     """Write the accounts for a terminal: what fired in full, near misses in a few lines, the others in one."""
     if not ours:
         yield f"{offender} is in none of the networks named as ours: only rules on forged sources look at it"
     if not any(account.seen for account in accounts):
-        yield f"no record of {offender} was seen"
+        yield f"no window holds a row of {offender} now" if live else f"no record of {offender} was seen"
         return
     for account in accounts:
         if account.verdict in {OFF, NOTHING} or (
@@ -124,13 +158,7 @@ def _short(account: Account) -> str:
     """One line about a rule that is far from firing."""
     if account.best:
         return "; ".join(clause.words for clause in account.best.clauses if not clause.holds)
-    if account.verdict == OFF:
-        return account.because
-    return (
-        f"none of {account.seen} {account.on}s counts{_failed(account)}"
-        if account.seen
-        else f"there is no {account.on} of it"
-    )
+    return f"none of {account.seen} {account.on}s counts{_failed(account)}" if account.seen else account.because
 
 
 def _told(account: Account) -> Iterator[str]:

@@ -47,15 +47,16 @@ class Engine:
     """Give it each closed pane with the conversations decided in it; it gives the findings that are new or have grown."""
 
     def __init__(self, rules: Sequence[Rule], owners: Owners, pane_us: int = 5 * SECOND) -> None:
-        self._pane_us = pane_us
+        self.pane_us = pane_us
         self.rules = tuple(rule for rule in rules if rule.status != "sandbox")
         self.coverage: Coverage = complete
+        self.now_us = 0
         self.episodes = Episodes(owners)
         self._grown: dict[tuple[str, int], None] = {}
         self._begin()
 
     def _begin(self) -> None:
-        self._runners = [Runner(rule, self._pane_us) for rule in self.rules]
+        self._runners = [Runner(rule, self.pane_us) for rule in self.rules]
         self._held = {rule.id: _Held() for rule in self.rules}
 
     @property
@@ -68,11 +69,16 @@ class Engine:
         """Whether time alone may bring a finding: rows are held that have not been judged, or an episode has grown and is to be told."""
         return bool(self._grown) or any(runner.waits for runner in self._runners)
 
+    def runner(self, rule_id: str) -> Runner | None:
+        """A rule at work, for who wants to look at its window; None when it does not run."""
+        return next((runner for runner in self._runners if runner.rule.id == rule_id), None)
+
     def close(self, pane: Pane, conversations: Columns, slots: int) -> list[Detection]:
         """Run every rule over a pane. `slots` is one more than the greatest slot number given out.
 
         After the last pane everything is told and forgotten: the clock may start anywhere.
         """
+        self.now_us = pane.end_us
         seen = {"record": views.records(pane.rows), "conversation": views.conversations(conversations)}
         changed: list[tuple[str, int]] = []
         for runner in self._runners:

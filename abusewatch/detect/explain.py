@@ -5,7 +5,7 @@ same rows at the same times and nothing is left out; the rows of one address are
 account says so (`left_out`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -24,16 +24,9 @@ from abusewatch.windows.panes import Pane
 
 MOST_EMPTY_STEPS = 720  # judgements made up for when no pane came meanwhile; the longest window of the shipped rules is four hours of twenty seconds
 
-FIRED, SILENCED, LEFT_OUT, NEAR, NOTHING, OFF, CODED = (
-    "fired",
-    "silenced",
-    "left_out",
-    "near",
-    "nothing",
-    "off",
-    "coded",
-)
-VERDICTS = (FIRED, SILENCED, LEFT_OUT, NEAR, NOTHING, OFF, CODED)
+FIRED, SILENCED, LEFT_OUT, NEAR, NOTHING, OFF = VERDICTS = (
+    "fired", "silenced", "left_out", "near", "nothing", "off",
+)  # fmt: skip
 """In the order in which people want to read them."""
 
 
@@ -57,6 +50,17 @@ class Account(msgspec.Struct, frozen=True):
     first: Moment | None = None
     best: Moment | None = None
     findings: tuple[Finding, ...] = ()
+
+
+def idle(rule: Rule) -> Account:
+    """The account of a rule that does not run."""
+    words = f"status {rule.status}: it does not run"
+    return Account(rule.id, rule.title, rule.status, OFF, words, rule.match.on, 0, 0, {})
+
+
+def in_order(accounts: Iterable[Account]) -> list[Account]:
+    """Those that fired first, then by how near they came."""
+    return sorted(accounts, key=lambda a: (VERDICTS.index(a.verdict), -(a.best.near if a.best else 0), a.rule))
 
 
 class Explainer(Engine):
@@ -96,13 +100,13 @@ class Explainer(Engine):
         found = [
             self._account(rule, tuple(f for f in told if f.rule == rule.id and self._about(f))) for rule in self.asked
         ]
-        return sorted(found, key=lambda a: (VERDICTS.index(a.verdict), -(a.best.near if a.best else 0), a.rule))
+        return in_order(found)
 
     def _make_up(self, end_us: int) -> None:
         """Judge what the engine need not: a window that nearly filled before everybody fell silent."""
-        begin = self._now_us + self._pane_us
+        begin = self._now_us + self.pane_us
         for at_us in (
-            range(begin, min(end_us, begin + MOST_EMPTY_STEPS * self._pane_us), self._pane_us) if self._now_us else ()
+            range(begin, min(end_us, begin + MOST_EMPTY_STEPS * self.pane_us), self.pane_us) if self._now_us else ()
         ):
             for watch in self._watches.values():
                 watch.judge(at_us)
@@ -135,24 +139,7 @@ class Explainer(Engine):
     def _account(self, rule: Rule, findings: tuple[Finding, ...]) -> Account:
         watch = self._watches.get(rule.id)
         if watch is None:
-            verdict = OFF if rule.detector is None else CODED
-            words = (
-                f"status {rule.status}: it does not run"
-                if verdict == OFF
-                else "a coded detector: its findings are all it tells"
-            )
-            return Account(
-                rule.id,
-                rule.title,
-                rule.status,
-                FIRED if findings else verdict,
-                words,
-                rule.match.on,
-                0,
-                0,
-                {},
-                findings=findings,
-            )
+            return idle(rule)
         verdict, words = self._verdict(watch, findings)
         return Account(
             rule.id, rule.title, rule.status, verdict, words, rule.match.on, watch.seen, watch.matched, dict(watch.failed),
@@ -163,7 +150,9 @@ class Explainer(Engine):
         if watch.first is None:
             if findings:
                 return FIRED, "the engine found it in rows that it took together with those of others"
-            return (NEAR, "the condition never held") if watch.matched else (NOTHING, "no row passed `where`")
+            if watch.matched:
+                return NEAR, "the condition never held"
+            return NOTHING, "no row passed `where`" if watch.seen else f"there is no {watch.rule.match.on} of it"
         customer = self._owners.owner_at(self.offender, watch.first.end_us)
         if findings:
             return FIRED, watch.because

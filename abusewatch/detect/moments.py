@@ -51,7 +51,8 @@ class Moment(msgspec.Struct, frozen=True):
 class Watch:
     """Feed it panes (`take`, then `judge`); it keeps counts and at most three moments."""
 
-    def __init__(self, rule: Rule, pane_us: int) -> None:
+    def __init__(self, rule: Rule, pane_us: int, runner: Runner | None = None) -> None:
+        """Watch with a runner of its own, or look at the window of one that is at work (then only `look` is of use)."""
         self.rule = rule
         self.seen = self.matched = 0
         self.failed: Counter[str] = Counter()
@@ -68,10 +69,10 @@ class Watch:
         self._lacks = ""
         self._groups = np.zeros(0, np.uint64)
         self._strangers = False
-        self._begin()
+        self._runner = runner or self._ungated()
 
-    def _begin(self) -> None:
-        self._runner = Runner(self.rule, self._pane_us, gated=False)
+    def _ungated(self) -> Runner:
+        return Runner(self.rule, self._pane_us, gated=False)
 
     @property
     def gate(self) -> str:
@@ -98,10 +99,15 @@ class Watch:
     def judge(self, end_us: int, *, last: bool = False) -> None:
         """Judge as the engine does, at most once a step."""
         for weighed in self._runner.weighed(end_us, last=last):
-            self._count(weighed)
-            self._weigh(weighed)
+            self.look(weighed)
         if last:
-            self._begin()
+            self._runner = self._ungated()
+
+    def look(self, weighed: Weighed) -> None:
+        """Keep of one judgement what goes further than those before."""
+        self._count(weighed)
+        if self._runner.seat is None or not self._runner.seat.lost:
+            self._weigh(weighed)
 
     def _count(self, weighed: Weighed) -> None:
         """How far the totals of the busiest slot go towards the bounds that open the engine's gate."""

@@ -67,6 +67,10 @@ class Window:
     def _settled(self) -> int:
         return sum(r.length(b.rows) for b in self._merged)
 
+    def size_of(self, slots: Array) -> int:
+        """How many rows it holds of some slots (sorted): cheap to ask before they are looked at."""
+        return sum(len(at) for _, at in self._find(slots))
+
     @property
     def unjudged(self) -> bool:
         """Whether rows have come since `candidates` was last asked."""

@@ -37,14 +37,19 @@ class Slots:
         Addresses only `heard` of, because somebody sent to them, may take half of the room: who sweeps our IPv6 space from outside must not
         take it from those who send.
         """
-        v4 = (hi == 0) & (lo >> np.uint64(32) == np.uint64(0xFFFF))
-        key = mix(hi, np.where(v4, lo, np.uint64(0)))
+        key = _key(hi, lo)
         number, known = self._look_up(key)
         if not known.all():
             self._add(key[~known], self.capacity // 2 if heard else self.capacity)
             number, known = self._look_up(key)
             self.refused += int(len(known) - np.count_nonzero(known))
         return np.where(known, number, np.int32(-1))
+
+    def find(self, hi: int, lo: int) -> int:
+        """The slot of one address, -1 when it has none; gives none out."""
+        ends = np.array([hi], np.uint64), np.array([lo], np.uint64)
+        number, known = self._look_up(_key(*ends))
+        return int(number[0]) if known[0] else -1
 
     def _look_up(self, key: NDArray[np.uint64]) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
         """Number of each key, and whether it is known. A table of buckets answers nearly all; where two keys share one, the search does."""
@@ -67,3 +72,9 @@ class Slots:
         self._bucket[new >> BUCKET_SHIFT] = numbers[len(self._keys) :]
         self._by_number = np.concatenate((self._by_number[: len(self._keys)], new, NOBODY))
         self._keys, self._numbers = keys[order], numbers[order]
+
+
+def _key(hi: NDArray[np.uint64], lo: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The whole of an IPv4 address, and of an IPv6 address the network."""
+    v4 = (hi == 0) & (lo >> np.uint64(32) == np.uint64(0xFFFF))
+    return mix(hi, np.where(v4, lo, np.uint64(0)))

@@ -15,6 +15,7 @@ IDLE_SECS = 30.0
 NAME = "control.sock"
 
 Command = Callable[[], Awaitable[dict[str, Any]]]
+Question = Callable[[Mapping[str, str]], Awaitable[dict[str, Any]]]
 
 
 class ControlError(Exception):
@@ -24,9 +25,12 @@ class ControlError(Exception):
 class Control:
     """Serves the commands it is given."""
 
-    def __init__(self, path: Path, commands: Mapping[str, Command]) -> None:
-        """Take the path and the commands by name."""
+    def __init__(
+        self, path: Path, commands: Mapping[str, Command], questions: Mapping[str, Question] | None = None
+    ) -> None:
+        """Take the path, and by name the commands and the questions, which are given the whole request."""
         self._path = path
+        self._questions = dict(questions or {})
         self._commands = dict(commands)
         self._server: asyncio.Server | None = None
 
@@ -66,19 +70,24 @@ class Control:
             request = msgspec.json.decode(line, type=dict[str, str])
         except msgspec.DecodeError as error:
             return {"error": f"not a JSON object of texts: {error}"}
-        command = self._commands.get(request.get("command", ""))
+        name = request.get("command", "")
+        if name in self._questions:
+            return await self._questions[name](request)
+        command = self._commands.get(name)
         if command is None:
-            return {"error": f"unknown command; known: {', '.join(self._commands)}"}
+            return {"error": f"unknown command; known: {', '.join((*self._commands, *self._questions))}"}
         return await command()
 
 
-def ask(path: Path, command: str, timeout_secs: float = 10.0) -> dict[str, Any]:
-    """Ask a running daemon; ControlError in words when it does not answer."""
+def ask(
+    path: Path, command: str, timeout_secs: float = 10.0, *, words: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Ask a running daemon, with further words of the request; ControlError in words when it does not answer."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
             sock.settimeout(timeout_secs)
             sock.connect(str(path))
-            sock.sendall(msgspec.json.encode({"command": command}) + b"\n")
+            sock.sendall(msgspec.json.encode({"command": command} | dict(words or {})) + b"\n")
             with sock.makefile("rb") as answer:
                 line = answer.readline()
         found: dict[str, Any] = msgspec.json.decode(line, type=dict[str, Any])

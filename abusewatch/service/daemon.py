@@ -7,9 +7,11 @@ import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+import msgspec
 import structlog
 
 import abusewatch
@@ -21,8 +23,12 @@ from abusewatch.config.model import Config, Source, endpoint
 from abusewatch.contacts import ContactChain, ContactSettings, lookups
 from abusewatch.contacts.lookup import Lookup
 from abusewatch.contacts.refusals import Refusals
+from abusewatch.detect.explain import Account, in_order
+from abusewatch.detect.rule import Rule
+from abusewatch.detect.standing import standing
 from abusewatch.digests import Digests
 from abusewatch.inventory import Inventory
+from abusewatch.model import address
 from abusewatch.outbox import Delivery, Maildir, Seal, SmtpSettings, SmtpTransport, Transport, Verp
 from abusewatch.pipeline import Pipeline
 from abusewatch.reports.compose import Composer
@@ -119,7 +125,7 @@ class Daemon:
             self.desk = self._desk(self.setup)
             self.intake = self._intake(self.setup)
             commands = {"status": self._status, "sources": self._sources, "reload": self._reload_now}
-            control = Control(control_path(config.store.path), commands)
+            control = Control(control_path(config.store.path), commands, {"explain": self._explain})
             http = Endpoint(*endpoint(config.metrics.listen), self.telemetry, self.problems)
             for part in (http, control):
                 port = await part.start()
@@ -351,6 +357,30 @@ class Daemon:
                 return {"sources": await asyncio.wrap_future(self.intake.ask(report))}
         except TimeoutError:
             return {"error": f"detection has not moved for {ANSWER_SECS:g} s, so nobody knows how the exporters are"}
+
+    async def _explain(self, words: Mapping[str, str]) -> dict[str, Any]:
+        """What `abusewatch rules explain --live` shows: how each rule stands towards an address, asked of the worker rule by rule between its batches."""
+        setup, offender = self.setup, words.get("offender", "")
+        try:
+            hi, lo = address.parse(offender)
+        except ValueError:
+            return {"error": f"{offender!r} is no address"}
+        if not setup.inventory.contains(offender):
+            return {"error": f"{offender} is in none of the networks named as ours"}
+
+        def stands(rule: Rule, pipeline: Pipeline) -> Account:
+            slot = pipeline.inventory.slots.find(hi, lo)
+            return standing(pipeline.engine, pipeline.inventory, rule, offender, slot)
+
+        rules = [rule for rule in setup.rules if words.get("rule", rule.id) == rule.id]
+        try:
+            async with asyncio.timeout(ANSWER_SECS):
+                asked = [asyncio.wrap_future(self.intake.look(partial(stands, rule))) for rule in rules]
+                return {"accounts": msgspec.to_builtins(in_order(await asyncio.gather(*asked)))}
+        except TimeoutError:
+            return {"error": f"detection has not answered for {ANSWER_SECS:g} s; it is busy or stuck, see `abusewatch status`"}
+        except RuntimeError as error:
+            return {"error": str(error)}
 
 
 async def serve(path: Path, fronts: Sequence[Callable[[Daemon], Part | None]] = ()) -> None:

@@ -33,6 +33,9 @@ SOURCE_BITS = 20
 """Exporters are numbered by each source from 1; the source's own number stands above these bits."""
 LOG_EVERY_SECS = 10.0
 COUNT_SECS = 1.0
+ANSWER_SECS = 0.02
+"""What questions may take of the worker between two batches; the one begun is finished."""
+MOST_QUESTIONS = 256
 
 
 @dataclass(slots=True)
@@ -78,7 +81,7 @@ class Intake:
         self._moved = time.monotonic()
         self._logged = self._counted = 0.0
         self._meters: dict[str, Meter] = {}
-        self._asked: deque[tuple[Callable[[Sequence[Feed]], Any], Future[Any]]] = deque()
+        self._asked: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._thread = threading.Thread(target=self._run, name="detect", daemon=True)
         self._log = structlog.get_logger()
 
@@ -118,6 +121,15 @@ class Intake:
 
     def ask(self, question: Callable[[Sequence[Feed]], Any]) -> Future[Any]:
         """Have the worker answer a question about its feeds between two batches, since what they count is its own."""
+        return self._put(lambda: question(self.feeds))
+
+    def look(self, question: Callable[[Pipeline], Any]) -> Future[Any]:
+        """Have the worker answer a question about its pipeline between two batches. RuntimeError when too many wait."""
+        return self._put(lambda: question(self._pipeline))
+
+    def _put(self, question: Callable[[], Any]) -> Future[Any]:
+        if len(self._asked) >= MOST_QUESTIONS:
+            raise RuntimeError("too many questions wait for an answer")
         answer: Future[Any] = Future()
         self._asked.append((question, answer))
         return answer
@@ -230,11 +242,12 @@ class Intake:
             self._pipeline.engine.coverage = self.coverage
 
     def _answer(self) -> None:
-        while self._asked:
+        until = time.monotonic() + ANSWER_SECS
+        while self._asked and time.monotonic() < until:
             question, answer = self._asked.popleft()
             if answer.set_running_or_notify_cancel():
                 try:
-                    answer.set_result(question(self.feeds))
+                    answer.set_result(question())
                 except Exception as error:  # noqa: BLE001  # who asked is told, and the flow side goes on
                     answer.set_exception(error)
 

@@ -94,6 +94,26 @@ def test_an_exporter_not_on_the_list_is_counted_and_not_read(daemon, abusewatch,
     assert source["received"] == sent["datagrams"]
 
 
+def test_a_running_daemon_explains_its_windows(daemon, abusewatch, config, root):
+    text = config.read_text().replace('exporters = ["192.0.2.1"]', 'exporters = ["127.0.0.1"]')
+    config.write_text(text)
+    process = daemon()
+    process.logged("ready")
+    ask = ("rules", "explain", "--live", "--config", config, "--offender", "198.51.100.10")
+    empty = abusewatch(*ask)
+    assert (empty.code, empty.lines) == (0, ["no window holds a row of 198.51.100.10 now"])
+    (source,) = json.loads(abusewatch("status", "--config", config, "--json").out)["sources"]
+    abusewatch("export", root / "captures/ssh-login-attack/capture.pcap", "--to", source["listens"][0])
+    fired = process.until(lambda: (ran := abusewatch(*ask, "--rule", "ssh-login-attack", "--json")).code == 1 and ran)
+    (account,) = map(json.loads, fired.lines)
+    assert account["verdict"] == "fired"
+    assert account["best"]["group"]["src"] == "198.51.100.10"
+    assert len(abusewatch(*ask, "--json").lines) == len(abusewatch("rules", "list").lines) - 1
+    assert "in none of the networks named as ours" in abusewatch(*ask[:-1], "203.0.113.10").refused()
+    assert "no rule 'nonsense'" in abusewatch(*ask, "--rule", "nonsense").refused()
+    assert "name the files to read" in abusewatch(*ask, "some.pcap").refused()
+
+
 def test_a_reload_with_faults_changes_nothing(daemon, abusewatch, config):
     process = daemon()
     process.logged("ready")

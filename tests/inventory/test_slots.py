@@ -3,6 +3,7 @@
 import numpy as np
 
 from abusewatch.inventory.slots import Slots
+from abusewatch.model import address
 
 V4 = np.uint64(0xFFFF_0000_0000)
 
@@ -32,3 +33,12 @@ def test_a_sweep_from_outside_leaves_room_for_those_who_send():
     sent = slots.of(np.arange(5, dtype=np.uint64), V4 | np.arange(5, dtype=np.uint64))
     assert (sent >= 0).all()
     assert slots.refused == 95
+
+
+def test_an_address_is_found_without_being_given_a_slot():
+    slots = Slots()
+    hi, lo = address.parse("198.51.100.7")
+    assert slots.find(hi, lo) == -1
+    assert len(slots) == 0
+    (given,) = slots.of(np.array([hi], np.uint64), np.array([lo], np.uint64)).tolist()
+    assert slots.find(hi, lo) == given

@@ -14,7 +14,10 @@ async def control(tmp_path):
     async def status():
         return {"well": True}
 
-    served = Control(tmp_path / NAME, {"status": status})
+    async def echo(words):
+        return {"heard": dict(words)}
+
+    served = Control(tmp_path / NAME, {"status": status}, {"echo": echo})
     await served.start()
     yield tmp_path / NAME
     await served.stop()
@@ -23,6 +26,11 @@ async def control(tmp_path):
 
 async def test_a_command_is_answered(control):
     assert await asyncio.to_thread(ask, control, "status") == {"well": True}
+
+
+async def test_a_question_is_given_the_whole_request(control):
+    found = await asyncio.to_thread(ask, control, "echo", words={"offender": "192.0.2.1"})
+    assert found == {"heard": {"command": "echo", "offender": "192.0.2.1"}}
 
 
 async def test_only_owner_and_group_may_ask(control):

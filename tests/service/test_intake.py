@@ -1,6 +1,7 @@
 """The flow side: everything that arrives is accounted for, a fault of ours costs a batch, silence lets time go on."""
 
 import socket
+import threading
 import time
 from functools import partial
 
@@ -12,6 +13,7 @@ from abusewatch.cli.inputs import Inputs
 from abusewatch.config.assemble import rule_set
 from abusewatch.inventory import of_prefixes
 from abusewatch.pipeline import Pipeline
+from abusewatch.service import intake as module
 from abusewatch.service.intake import Feed, Intake
 from abusewatch.sources.encode import encode
 from abusewatch.sources.export import send
@@ -148,6 +150,32 @@ def test_a_swap_happens_between_two_batches(start, pipeline, root):
     until(lambda: intake._pipeline is other)
     sent = export(root, port(intake))
     until(lambda: other.records >= sent.records)
+
+
+def test_a_question_is_answered_between_two_batches(start, pipeline, root):
+    intake, _ = start(pipeline)
+    assert intake.look(lambda spine: spine.records).result(5) == 0
+    export(root, port(intake))
+    until(lambda: pipeline.records)
+    assert intake.look(lambda spine: threading.current_thread().name).result(5) == "detect"
+
+
+def test_a_question_that_fails_or_is_withdrawn_costs_nobody_else(start, pipeline):
+    intake, _ = start(pipeline)
+    with pytest.raises(ZeroDivisionError):
+        intake.look(lambda _: 1 // 0).result(5)
+    held = threading.Event()
+    intake.look(lambda _: held.wait(5))
+    assert intake.look(lambda _: 1).cancel()
+    held.set()
+    assert intake.look(lambda _: 2).result(5) == 2
+
+
+def test_only_so_many_questions_wait(start, pipeline, monkeypatch):
+    monkeypatch.setattr(module, "MOST_QUESTIONS", 0)
+    intake, _ = start(pipeline)
+    with pytest.raises(RuntimeError, match="too many questions"):
+        intake.look(lambda _: 1)
 
 
 def test_a_port_that_is_taken_leaves_nothing_open(pipeline):
