@@ -51,6 +51,12 @@ METHODS = {
         c, [wire.fset(1, wire.options9(300, [(2, 4)], [(34, 4)])), wire.fset(300, struct.pack(">II", 3, r))], struct.pack(">I", 3), [(10, 4)],
     ),
     "v9 in each record": lambda c, r: v9(c, [], struct.pack(">I", r), [(34, 4)]),
+    "ipfix 34 and 35": lambda c, r: ipfix(
+        c, [wire.fset(3, wire.options10(300, [(149, 4)], [(34, 4), (35, 1)])), wire.fset(300, struct.pack(">IIB", 1, r, 2))],
+    ),
+    "ipfix 304 to 306 of the domain": lambda c, r: ipfix(
+        c, [wire.fset(3, wire.options10(300, [(149, 4)], [(304, 2), (305, 4), (306, 4)])), wire.fset(300, struct.pack(">IHII", 1, 1, 1, r - 1))],
+    ),
     "ipfix 302 to 306": lambda c, r: ipfix(
         c, [wire.fset(3, wire.options10(300, [(302, 4)], [(304, 2), (305, 4), (306, 4)])), wire.fset(300, struct.pack(">IHII", 5, 1, 1, r - 1))],
         struct.pack(">I", 5), [(302, 4)],
@@ -63,21 +69,37 @@ METHODS = {
 }  # fmt: skip
 
 
+def sampled(rate):
+    """How many packets of each of 200 flows an exporter takes that takes each with probability 1/rate (seeded), and how many there were in all."""
+    truth = 2_000 if rate == 1 else PACKETS
+    counts = np.random.default_rng(60 + rate).binomial(truth // 200, 1 / rate, 200)
+    return counts[counts > 0], truth
+
+
+def within(estimate, truth, rate):
+    """Whether an estimate is within 2.576 standard deviations of the truth: 99 of 100 are."""
+    return abs(estimate - truth) <= Z99 * (truth * (rate - 1)) ** 0.5
+
+
 @pytest.mark.parametrize("rate", [1, 100, 4096])
 @pytest.mark.parametrize("name", METHODS)
 def test_totals_are_within_the_binomial_band(name, rate):
-    """Each packet is taken with probability 1/rate; the estimate is within 2.576 standard deviations of the truth (seeded)."""
-    truth = 2_000 if rate == 1 else PACKETS
-    source = np.random.default_rng(60 + rate)
-    counts = source.binomial(truth // 200, 1 / rate, 200)
-    counts = counts[counts > 0]
-    decoder = FlowDecoder()
-    batch = concat(wire.feed(decoder, list(METHODS[name](counts, rate))).batches)
+    counts, truth = sampled(rate)
+    batch = concat(wire.feed(FlowDecoder(), list(METHODS[name](counts, rate))).batches)
     assert set(batch.sampling_rate.tolist()) == {rate}
-    estimate = int((batch.packets * batch.sampling_rate).sum())
-    band = Z99 * (truth * (rate - 1)) ** 0.5
-    assert abs(estimate - truth) <= band
-    assert int(batch.bytes.sum()) == OCTETS * int(batch.packets.sum())
+    assert within(int((batch.packets * batch.sampling_rate).sum()), truth, rate)
+    assert within(int((batch.bytes * batch.sampling_rate).sum()) / OCTETS, truth, rate)
+
+
+@pytest.mark.parametrize("rate", [100, 4096])
+@pytest.mark.parametrize("name", METHODS)
+def test_the_band_sees_a_rate_that_is_ignored(name, rate):
+    """Negative control: the counts as they came, and those of an announcement of half the rate."""
+    counts, truth = sampled(rate)
+    batch = concat(wire.feed(FlowDecoder(), list(METHODS[name](counts, rate))).batches)
+    assert not within(int(batch.packets.sum()), truth, rate)
+    half = concat(wire.feed(FlowDecoder(), list(METHODS[name](counts, rate // 2))).batches)
+    assert not within(int((half.packets * half.sampling_rate).sum()), truth, rate)
 
 
 @pytest.mark.parametrize("datagrams", [
