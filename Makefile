@@ -30,13 +30,14 @@ bench: $(STAMP) peers
 # One CPU-hour for each decoder, whatever else the machine does meanwhile; then the mutations of known datagrams, many rounds.
 fuzz: $(VENV)/.fuzz
 	$(BIN)/python -m tests.fuzz --cpu --seconds 3600 --jobs $(FUZZ_JOBS)
-	ABUSEWATCH_FUZZ_ROUNDS=$(FUZZ_ROUNDS) $(BIN)/pytest -n auto -m fuzz
+	ABUSEWATCH_FUZZ_ROUNDS=$(FUZZ_ROUNDS) ABUSEWATCH_DATAGRAMS=1000000 $(BIN)/pytest -n auto -m fuzz
 
 fuzz-quick: $(VENV)/.fuzz
 	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) --jobs $(FUZZ_JOBS)
 	ABUSEWATCH_FUZZ_ROUNDS=2000 $(BIN)/pytest -q -n auto -m fuzz
 
 soak: $(STAMP)
+	ABUSEWATCH_DATAGRAMS=1000000 $(BIN)/pytest -q tests/sources/test_conservation.py tests/wire/test_conservation.py
 	$(BIN)/python -m benchmarks.soak --minutes $(SOAK_MINUTES)
 
 clean:

@@ -14,7 +14,8 @@ from abusewatch.wire.templates import Template, read_records, read_templates
 
 MAX_SETS = 1_024
 MAX_RECORDS = 2_000
-"""In one datagram. 2,000 records of 32 octets, a small one, fill the largest datagram; many more are made to cost us time."""
+"""For one datagram: its own, and those that had waited for a template in it. 2,000 of 32 octets, a small one, fill the largest datagram; many more are
+made to cost us time."""
 MAX_TEMPLATES = 512
 """In one datagram. The most seen in the field is some forty."""
 BOOT = (0, 160)
@@ -100,6 +101,13 @@ _templates_again = lru_cache(maxsize=512)(_templates)
 """Exporters repeat their templates every minute or even in each datagram; most sets of them were read before, octet for octet."""
 
 
+def _limit(walk: Walk, template: Template, octets: int) -> int:
+    """Take the records of a set off what the datagram may still cost; those that waited for its template are part of it."""
+    limit = min(octets // template.length, walk.records_left)
+    walk.records_left -= limit
+    return limit
+
+
 class SetReader:
     """Reads datagrams of set-based versions into a store of domains; refusals of parts are counted into `counts`."""
 
@@ -151,15 +159,14 @@ class SetReader:
         fresh, stale = self._store.take_pending(domain, template.number, message.export_us)
         self._counts[Reason.PENDING_DROPPED] += stale
         for pending in fresh:
-            self._take(domain, walk, DataSet(template, pending.data, 0, len(pending.data), pending.message, own=False))
+            limit = _limit(walk, template, len(pending.data))
+            self._take(domain, walk, DataSet(template, pending.data, 0, len(pending.data), pending.message, limit, own=False))
 
     def _data(self, domain: Domain, message: Message, walk: Walk, number: int, data: bytes, start: int, end: int) -> None:  # noqa: PLR0917
         template = domain.templates.get(number)
         if template is not None:
             domain.templates.move_to_end(number)
-            limit = min((end - start) // template.length, walk.records_left)
-            walk.records_left -= limit
-            self._take(domain, walk, DataSet(template, data, start, end, message, limit))
+            self._take(domain, walk, DataSet(template, data, start, end, message, _limit(walk, template, end - start)))
             return
         walk.complete = False
         domain.missing += 1

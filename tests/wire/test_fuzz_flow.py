@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from abusewatch.wire import sets
 from abusewatch.wire.datagrams import FlowDecoder
 from abusewatch.wire.errors import REJECTIONS, Reason, WireError
 from tests.wire import exports_by_hand as wire
@@ -133,16 +134,18 @@ def test_any_octets(datagrams):
 
 
 def hostile():
-    """Single datagrams of up to 65,507 octets made to cost time or memory (threats.md 2, T4, T5)."""
-    sets = 60_000
+    """Datagrams of up to 65,507 octets made to cost time or memory (threats.md 2, T4, T5); where there are several, the last is the dear one."""
+    most = 60_000
     wide = wire.template(256, *([(371, 65535)] * 256))
-    return {
+    waiting9 = [wire.v9(wire.fset(256, bytes(2_040)), sequence=n) for n in range(32)]
+    waiting10 = [wire.ipfix(wire.fset(256, bytes(2_040)), sequence=n) for n in range(32)]
+    single = {
         "template of no fields": wire.v9(wire.fset(0, struct.pack(">HH", 256, 0)), wire.fset(256, bytes(60))),
         "template of no octets": wire.v9(wire.fset(0, wire.template(256, (8, 0), (12, 0))), wire.fset(256, bytes(60))),
         "ipfix template of no octets": wire.ipfix(wire.fset(2, wire.template(256, (8, 0))), wire.fset(256, bytes(60))),
         "template of 65,535 fields": wire.v9(wire.fset(0, struct.pack(">HH", 256, 65535), bytes(60_000))),
         "template longer than any datagram": wire.v9(wire.fset(0, wire.template(256, (8, 4), (12, 4), (94, 65534)))),
-        "60,000 records of one octet": wire.v9(wire.fset(0, wire.template(256, (4, 1))), wire.fset(256, bytes(sets))),
+        "60,000 records of one octet": wire.v9(wire.fset(0, wire.template(256, (4, 1))), wire.fset(256, bytes(most))),
         "7,500 templates": wire.v9(wire.fset(0, *(wire.template(256 + n, (4, 1)) for n in range(7_500)))),
         "7,500 templates in 75 sets": wire.v9(*(wire.fset(0, *(wire.template(256 + n + m, (4, 1)) for n in range(100))) for m in range(75))),
         "60,000 options in 30 sets": wire.v9(
@@ -152,24 +155,41 @@ def hostile():
             wire.fset(2, wire.template(256, (371, 65535), (8, 4), (12, 4))), *([wire.fset(256, bytes(1800))] * 30),
         ),
         "15,000 empty sets": wire.v9(*([wire.fset(999)] * 15_000)),
-        "60,000 fields of no octets": wire.ipfix(wire.fset(2, wide), wire.fset(256, bytes(sets))),
-        "60,000 options": wire.v9(wire.fset(1, wire.options9(256, [(1, 1)], [(34, 1)])), wire.fset(256, bytes(sets))),
+        "60,000 fields of no octets": wire.ipfix(wire.fset(2, wide), wire.fset(256, bytes(most))),
+        "60,000 options": wire.v9(wire.fset(1, wire.options9(256, [(1, 1)], [(34, 1)])), wire.fset(256, bytes(most))),
         "8,000 samples": wire.sflow(*([struct.pack(">II", 1, 0)] * 8_000)),
         "8,000 empty records": wire.sflow(wire.sample(*([(9, b"")] * 8_000))),
         "800 samples": wire.sflow(*([wire.sample(*([(9, b"")] * 4))] * 800)),
     }  # fmt: skip
+    several = {
+        "a template that 8,160 flows waited for": [*waiting9, wire.v9(wire.fset(0, wire.template(256, (8, 4), (12, 4))), sequence=32)],
+        "a template that 7,000 variable flows waited for": [*waiting10, wire.ipfix(wire.fset(2, wire.template(256, (371, 65535), (8, 4), (12, 4))))],
+        "a template that 32,000 options waited for": [*waiting9, wire.v9(wire.fset(1, wire.options9(256, [(1, 1)], [(34, 1)])), sequence=32)],
+        "a template that variable options waited for": [*waiting10, wire.ipfix(wire.fset(3, wire.options10(256, [(371, 65535)], [(34, 1)])))],
+    }
+    return {name: [datagram] for name, datagram in single.items()} | several
 
 
 @pytest.mark.parametrize("name", hostile())
 def test_one_datagram_costs_at_most_its_time(name):
-    """T5: 10 ms of the processor; the test allows for a slow machine by taking the best of five."""
-    datagram = hostile()[name]
+    """T5: 10 ms of the processor; the best of ten, for what else the machine does is not the decoder's."""
+    *before, datagram = hostile()[name]
     assert len(datagram) <= 65_535
     best = 1.0
-    for _ in range(5):
+    for _ in range(10):
         decoder = FlowDecoder()
+        for one in before:
+            wire.feed(decoder, [one])
         ring = wire.ring([datagram])
         began = time.process_time()
         decoder.decode(*ring, np.zeros(1, np.uint32), wire.NOW * 1_000_000)
         best = min(best, time.process_time() - began)
-    assert best < 0.020, f"{best * 1000:.1f} ms"
+    assert best < 0.010, f"{best * 1000:.1f} ms"
+
+
+def test_the_time_is_seen_where_nothing_bounds_it(monkeypatch):
+    """Negative control: with as many records as fit, the dearest datagram takes more than its time."""
+    monkeypatch.setattr(sets, "MAX_RECORDS", 1 << 20)
+    monkeypatch.setattr(sets.Walk.__init__, "__defaults__", (*sets.Walk.__init__.__defaults__[:-2], 1 << 20, sets.MAX_TEMPLATES))
+    with pytest.raises(AssertionError, match="ms"):
+        test_one_datagram_costs_at_most_its_time("a template that variable options waited for")
