@@ -178,7 +178,7 @@ def captures() -> None:
     wanted = missed = 0
     for folder in sorted(path.parent for path in shipped("captures").glob("*/expect.toml")):
         expected = expectation(folder)
-        verdict = judge(Inputs([str(folder / "capture.pcap")]).batches(), rules, expected.inventory)
+        verdict = judge(Inputs([str(folder / "capture.pcap")]).flows(), rules, expected.inventory)
         kinds = {d.finding.kind for d in verdict.detections}
         want = {one.kind for one in expected.finding}
         wanted, missed = wanted + len(want), missed + len(want - kinds)

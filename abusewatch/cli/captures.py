@@ -9,12 +9,11 @@ from typing import Any
 import msgspec
 
 from abusewatch.cli.inputs import Inputs
-from abusewatch.cli.judge import judge
+from abusewatch.cli.judge import judge, taken
 from abusewatch.detect.rule import Case, Rule
 from abusewatch.inventory import Inventory
 from abusewatch.model.customer import Customer
 from abusewatch.model.finding import Finding
-from abusewatch.sources.encode.sampler import Sampler
 
 
 class CaptureError(ValueError):
@@ -64,8 +63,7 @@ def try_case(rule: Rule, case: Case, captures: Path) -> list[str]:
     """Run one rule over one of its captures; returns what is wrong, one line each, and nothing when all is right."""
     folder = captures / case.capture
     expected = expectation(folder)
-    sampler = Sampler(case.sampling, seed=1)
-    batches = (sampler.sample(batch) for batch in Inputs([str(folder / "capture.pcap")]).batches())
+    batches = taken(Inputs([str(folder / "capture.pcap")]), case.sampling)
     verdict = judge(batches, [rule], expected.inventory)
     found = [detection.finding for detection in verdict.detections]
     if case.expect == "nothing":

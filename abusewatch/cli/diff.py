@@ -98,5 +98,5 @@ def _rules(folder: Path) -> tuple[Rule, ...]:
 
 
 def _findings(rules: Sequence[Rule], files: Sequence[str], known: Inventory) -> list[Finding]:
-    verdict = judge(Inputs(files).batches(), rules, known)
+    verdict = judge(Inputs(files).flows(), rules, known)
     return [detection.finding for detection in verdict.detections]

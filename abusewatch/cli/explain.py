@@ -7,7 +7,7 @@ import click
 import msgspec
 
 from abusewatch.cli.inputs import Inputs
-from abusewatch.cli.judge import between, judge
+from abusewatch.cli.judge import between, judge, taken
 from abusewatch.cli.output import FINDINGS, Refused, config_option, json_option, print_json, print_lines
 from abusewatch.cli.replay import Moment as Time
 from abusewatch.cli.replay import gathered
@@ -22,7 +22,6 @@ from abusewatch.model import address
 from abusewatch.model.finding import iso
 from abusewatch.model.flow import FlowBatch
 from abusewatch.service.control import ControlError, ask
-from abusewatch.sources.encode.sampler import Sampler
 
 PARTS_SHOWN = 4
 FAR = 0.05
@@ -84,8 +83,8 @@ def explain(  # noqa: PLR0913, PLR0917  # one argument an option
         ours = True
     else:
         parts = gathered(own, inventory_file, folder, None, config)
-        inputs, sampler = Inputs(files), Sampler(sampling, seed=1)
-        batches = (sampler.sample(batch) for batch in between(inputs.batches(), from_us, to_us))
+        inputs = Inputs(files)
+        batches = taken(inputs, sampling, lambda batch: between(batch, from_us, to_us))
         accounts, ours = _judged(batches, chosen(parts.rules, rule_id), parts.inventory, inputs.exporter_name, watched)
         inputs.report()
     fired = sum(account.verdict == FIRED for account in accounts)

@@ -12,7 +12,7 @@ from abusewatch.cli.output import Refused
 from abusewatch.model.flow import FlowBatch
 from abusewatch.sources.compress import InputError
 from abusewatch.sources.export_datagrams import ExporterNumbers
-from abusewatch.sources.files import Reading, open_flows
+from abusewatch.sources.files import Change, Reading, open_flows, unchanged
 from abusewatch.wire.datagrams import FlowDecoder
 
 PROBLEMS_SHOWN = 5
@@ -40,7 +40,12 @@ class Inputs:
     def batches(self) -> Iterator[FlowBatch]:
         """Give all flow records; Refused, with the one line that says why, when a file is no input."""
         for reading in self._readings():
-            yield from self._watched(reading)
+            yield from self._watched(reading, reading.batches())
+
+    def flows(self, change: Change = unchanged) -> Iterator[FlowBatch]:
+        """Give all records as the engine takes them, packets brought together to flows after `change`; Refused as above."""
+        for reading in self._readings():
+            yield from self._watched(reading, reading.flows(change))
 
     def records(self) -> Iterator[dict[str, Any]]:
         """Give all records by element name; Refused as above."""
@@ -75,15 +80,15 @@ class Inputs:
             self.counts.update(reading.counts)
             self.problems.extend(reading.problems)
 
-    def _watched(self, reading: Reading) -> Iterator[FlowBatch]:
+    def _watched(self, reading: Reading, batches: Iterator[FlowBatch]) -> Iterator[FlowBatch]:
         """Show how far a file is read when a person looks on."""
         if not sys.stderr.isatty():
-            yield from self._guarded(reading.batches())
+            yield from self._guarded(batches)
             return
         columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
         with Progress(*columns, transient=True, console=_stderr()) as progress:
             task = progress.add_task(str(reading.name), total=reading.progress[1])
-            for batch in self._guarded(reading.batches()):
+            for batch in self._guarded(batches):
                 progress.update(task, completed=reading.progress[0])
                 yield batch
 

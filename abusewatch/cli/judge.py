@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from abusewatch.cli.inputs import Inputs
 from abusewatch.detect.engine import Engine
 from abusewatch.detect.episodes import Coverage, complete
 from abusewatch.detect.rule import Rule
@@ -12,6 +13,8 @@ from abusewatch.inventory import Inventory
 from abusewatch.model.finding import Detection
 from abusewatch.model.flow import FlowBatch
 from abusewatch.pipeline import MakeEngine, Pipeline
+from abusewatch.sources.encode.sampler import Sampler
+from abusewatch.sources.files import Change, unchanged
 
 
 class Verdict(NamedTuple):
@@ -53,12 +56,19 @@ def judge(
     return Verdict(tuple(found), pipeline.records, dict(pipeline.directions), pipeline.panes.late_rows, gaps)
 
 
-def between(batches: Iterable[FlowBatch], from_us: int | None, to_us: int | None) -> Iterator[FlowBatch]:
+def taken(inputs: Inputs, sampling: int = 1, change: Change = unchanged) -> Iterator[FlowBatch]:
+    """Give the records of the inputs to the engine as an exporter would: packets as flows, but a sample of them one by one, as sFlow does."""
+    if sampling == 1:
+        return inputs.flows(change)
+    sampler = Sampler(sampling, seed=1)
+    return (sampler.sample(change(batch)) for batch in inputs.batches())
+
+
+def between(batch: FlowBatch, from_us: int | None, to_us: int | None) -> FlowBatch:
     """Keep the records that begin in [from, to)."""
-    for batch in batches:
-        keep = np.ones(len(batch), bool)
-        if from_us is not None:
-            keep &= batch.start_us >= from_us
-        if to_us is not None:
-            keep &= batch.start_us < to_us
-        yield batch if keep.all() else batch.take(keep)
+    keep = np.ones(len(batch), bool)
+    if from_us is not None:
+        keep &= batch.start_us >= from_us
+    if to_us is not None:
+        keep &= batch.start_us < to_us
+    return batch if keep.all() else batch.take(keep)

@@ -11,14 +11,13 @@ import click
 
 from abusewatch import contacts, inventory
 from abusewatch.cli.inputs import Inputs
-from abusewatch.cli.judge import Verdict, between, judge
+from abusewatch.cli.judge import Verdict, between, judge, taken
 from abusewatch.cli.output import FINDINGS, Refused, config_option, json_option, print_json, print_lines
 from abusewatch.config.assemble import SetupError, assemble, rule_set
 from abusewatch.contacts import ContactsError, OperatorTable
 from abusewatch.detect.rule import Rule
 from abusewatch.inventory import Inventory, InventoryError
 from abusewatch.model.finding import Detection
-from abusewatch.sources.encode.sampler import Sampler
 
 DEMONSTRATION = ("your organisation", "abuse@provider.example")
 """Who writes the mails of a replay without a configuration; they never leave the disk."""
@@ -100,9 +99,9 @@ def replay(  # noqa: PLR0913, PLR0917  # one argument an option
     Exit code 1 when something was found or a file is cut short, 0 when neither, 2 when the input could not be read.
     """
     parts = gathered(own, inventory_file, folder, contacts_file, config)
-    inputs, sampler = Inputs(files), Sampler(sampling, seed=1)
+    inputs = Inputs(files)
     begun = time.monotonic()
-    batches = (sampler.sample(batch) for batch in between(inputs.batches(), from_us, to_us))
+    batches = taken(inputs, sampling, lambda batch: between(batch, from_us, to_us))
     verdict = judge(batches, parts.rules, parts.inventory, inputs.exporter_name, coverage=inputs.coverage)
     took = time.monotonic() - begun
     for detection in verdict.detections:

@@ -27,9 +27,9 @@ SECOND = 1_000_000
 
 EVIDENCE_COLUMNS = (
     "slot", "own_hi", "own_lo", "peer_hi", "peer_lo", "own_port", "peer_port", "protocol", "flags", "packets", "bytes", "start_us", "end_us",
-    "sampling_rate", "input_if", "exporter", "frame", "internal", "identity",
+    "sampling_rate", "input_if", "exporter", "frame", "frame_last", "internal", "identity",
 )  # fmt: skip
-CONVERSATION_COLUMNS = ("frame_last", "outcome", "reply_packets", "opened")
+CONVERSATION_COLUMNS = ("outcome", "reply_packets", "opened")
 PROMPT_US = 30 * SECOND
 LINEAR = frozenset({"sum", "rate"})
 COUNTED = frozenset({"count", "distinct", "concurrent"})  # none of them exceeds the number of rows

@@ -106,8 +106,7 @@ class Tally:
         return tuple(_as_target(at, target) for at, target in ordered)
 
     def _add_frames(self, rows: Columns) -> None:
-        last = rows.get("frame_last", rows["frame"])
-        low, high = int(rows["frame"].min()), int(last.max())
+        low, high = int(rows["frame"].min()), max(int(rows["frame"].max()), int(rows["frame_last"].max()))
         self.frame_first = min(self.frame_first or low, low)
         self.frame_last = max(self.frame_last, high)
 

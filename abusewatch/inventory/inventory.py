@@ -104,7 +104,7 @@ class Inventory:
             "start_us": start_us, "end_us": np.maximum(batch.end_us.take(at), start_us), "outbound": outbound, "transit": transit,
             "internal": at, "spoofed": at,
         }  # fmt: skip
-        for name in ("protocol", "flags", "packets", "bytes", "sampling_rate", "input_if", "exporter", "frame"):
+        for name in ("protocol", "flags", "packets", "bytes", "sampling_rate", "input_if", "exporter", "frame", "frame_last"):
             rows[name] = getattr(batch, name).take(at)
         rows["slot"] = np.concatenate(self._slots(rows, len(ours), len(sent)))
         return rows

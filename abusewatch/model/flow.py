@@ -26,7 +26,8 @@ class FlowBatch:
 
     Addresses are two halves of 128 bits, IPv4 as ::ffff:a.b.c.d (`model.address`). Times are microseconds since the epoch, UTC. `packets` and
     `bytes` are as counted by the exporter, not yet multiplied by `sampling_rate` (1: every packet seen, 0: unknown). For ICMP and ICMPv6 `dst_port`
-    holds type * 256 + code and `src_port` is 0, as NetFlow does. `frame` is the number of the record in its capture or table, from 1; 0 when live.
+    holds type * 256 + code and `src_port` is 0, as NetFlow does. `frame` is the number of the record in its capture or table, from 1; 0 when live;
+    `frame_last` is the last one of a record that was made of several, else 0.
     `family` is 4 or 6 when every row is of that family, 0 when mixed or unknown; it is a hint that saves work, never a filter.
     """
 
@@ -47,6 +48,7 @@ class FlowBatch:
     output_if: U32
     exporter: U32
     frame: I64
+    frame_last: I64
     family: int = 0
 
     def __len__(self) -> int:
@@ -66,7 +68,7 @@ COLUMNS = tuple(f.name for f in fields(FlowBatch) if f.name != "family")
 DTYPES: dict[str, type[np.generic]] = {
     "start_us": np.int64, "end_us": np.int64, "src_hi": np.uint64, "src_lo": np.uint64, "dst_hi": np.uint64, "dst_lo": np.uint64,
     "src_port": np.uint16, "dst_port": np.uint16, "protocol": np.uint8, "flags": np.uint8, "packets": np.uint64, "bytes": np.uint64,
-    "sampling_rate": np.uint32, "input_if": np.uint32, "output_if": np.uint32, "exporter": np.uint32, "frame": np.int64,
+    "sampling_rate": np.uint32, "input_if": np.uint32, "output_if": np.uint32, "exporter": np.uint32, "frame": np.int64, "frame_last": np.int64,
 }  # fmt: skip
 DEFAULTS = {"packets": 1, "sampling_rate": 1}
 

@@ -17,7 +17,7 @@ RECORD_COLUMNS: dict[str, type[np.generic]] = {
     "slot": np.int32, "own_hi": np.uint64, "own_lo": np.uint64, "peer_hi": np.uint64, "peer_lo": np.uint64,
     "own_port": np.uint16, "peer_port": np.uint16, "protocol": np.uint8, "flags": np.uint8, "packets": np.uint64, "bytes": np.uint64,
     "start_us": np.int64, "end_us": np.int64, "outbound": np.bool_, "internal": np.bool_, "transit": np.bool_, "spoofed": np.bool_,
-    "sampling_rate": np.uint32, "input_if": np.uint32, "exporter": np.uint32, "frame": np.int64,
+    "sampling_rate": np.uint32, "input_if": np.uint32, "exporter": np.uint32, "frame": np.int64, "frame_last": np.int64,
 }  # fmt: skip
 """`own_*`/`peer_*`: our side and the other side. Rows of `transit` have neither end ours: `own` is what the packet claims, and nobody is charged with it;
 `spoofed` are those of them that came in by a customer's port."""

@@ -18,6 +18,7 @@ from abusewatch.sources import table
 from abusewatch.sources.capture_file import flows_of
 from abusewatch.sources.compress import Input, InputError
 from abusewatch.sources.export_datagrams import Decoder, ExporterNumbers, decode, exports_of, is_of_exports
+from abusewatch.sources.flow_cache import metered
 from abusewatch.sources.order import by_end, joined
 from abusewatch.wire import nfdump, pcap, pcapng
 from abusewatch.wire.datagrams import split
@@ -35,8 +36,17 @@ Walk = Callable[[Iterable[bytes]], Iterator[Frames]]
 CAPTURES: dict[bytes, Walk] = {**dict.fromkeys(pcap.MAGICS, pcap.frames), pcapng.SECTION_MAGIC: pcapng.frames}
 
 
+Change = Callable[[FlowBatch], FlowBatch]
+"""What is left of a batch of records, such as those of a time."""
+
+
+def unchanged(batch: FlowBatch) -> FlowBatch:
+    """All of it."""
+    return batch
+
+
 class Reading(ABC):
-    """One file being read, once: either `batches` or `records`.
+    """One file being read, once: either `batches`, `flows` or `records`.
 
     `kind` says what it is. `counts` has what was dropped, by reason; `problems` the same in words, a line each, for the
     first few. `truncated` when the file ends before its own end. All of them are complete when the iteration is.
@@ -67,6 +77,10 @@ class Reading(ABC):
     @abstractmethod
     def batches(self) -> Iterator[FlowBatch]:
         """Give the flow records, in the order of the file (tables: by end time); InputError when there is nothing to use."""
+
+    def flows(self, change: Change = unchanged) -> Iterator[FlowBatch]:
+        """Give the records as the engine takes them: after `change`, and packets brought together to flows."""
+        return map(change, self.batches())
 
     def records(self) -> Iterator[dict[str, Any]]:
         """Give each flow record by the names of its information elements; a packet of a capture is one record."""
@@ -128,6 +142,12 @@ class CaptureReading(Reading):
             yield from joined(flows_of(frames, self.counts) for frames in self._all())
         else:
             yield from joined(self._exported())
+
+    def flows(self, change: Change = unchanged) -> Iterator[FlowBatch]:
+        """Give the flows that the packets make, or the rows of the exports inside."""
+        if self.kind == "capture":
+            return metered(change(flows_of(frames, self.counts)) for frames in self._all())
+        return super().flows(change)
 
     def _exported(self) -> Iterator[FlowBatch]:
         decoder = self._decoder_factory()

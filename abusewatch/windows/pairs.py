@@ -80,7 +80,7 @@ def reduced(rows: Columns) -> Columns:
     entry["last_us"] = np.maximum.reduceat(rows["end_us"][order], whole)
     for name in ("sampling_rate", "input_if", "exporter", "internal", "level"):
         entry[name] = _greatest(rows[name], order, whole)
-    entry["frame_last"] = _greatest(rows["frame"], order, whole)
+    entry["frame_last"] = _greatest(np.maximum(rows["frame"], rows["frame_last"]), order, whole)
     entry["frame"] = np.minimum.reduceat(rows["frame"][order], whole) if entry["frame_last"].any() else entry["frame_last"]
     entry["icmp"] = _greatest(_asker(rows), order, whole)
     return entry

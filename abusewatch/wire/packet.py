@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from abusewatch.model.compiled import kernel
 from abusewatch.model.flow import I64, U8, U16, U32, U64, Bool
 from abusewatch.wire import transport
 from abusewatch.wire.gather import gather, native, padded
@@ -19,6 +20,9 @@ REASONS = ("ok", "link_type", "not_ip", "too_many_shims", "cut", "malformed", "t
 without ports.
 """
 OK, LINK_TYPE, NOT_IP, TOO_MANY_SHIMS, CUT, MALFORMED, TRANSPORT_CUT, TOO_MANY_HEADERS = range(len(REASONS))
+
+KERNEL = kernel("abusewatch.wire._packets")
+"""The compiled twin of what is below `parse`, ten times as fast; None where it was not built."""
 
 MAPPED = np.uint64(0xFFFF_0000_0000)
 
@@ -85,6 +89,8 @@ def parse(buffer: U8, offset: I64, captured: I64, linktype: int, original: I64 |
         return out
     end = offset + captured
     buffer = padded(buffer, int(end.max()))
+    if KERNEL is not None:
+        return _compiled(buffer, offset, captured, linktype, original, out)
     place, kind, cut = network_headers(buffer, offset, end, linktype)
     wire_end = end if original is None else offset + np.maximum(original, captured)
     out.reason[:] = np.where(kind == IPV4, OK, np.where(kind == IPV6, OK, NOT_IP)) if (kind != IPV4).any() else OK
@@ -97,6 +103,16 @@ def parse(buffer: U8, offset: I64, captured: I64, linktype: int, original: I64 |
     if v6.any():
         _ipv6(buffer, np.flatnonzero(v6), place, end, wire_end, out)
     return _with_family(out, v4, v6)
+
+
+def _compiled(buffer: U8, offset: I64, captured: I64, linktype: int, original: I64 | None, out: Headers) -> Headers:
+    """All of it in one pass."""
+    assert KERNEL is not None  # noqa: S101  the caller has looked
+    wire = np.zeros(0, np.int64) if original is None else original.astype(np.int64, copy=False)
+    rows = (np.ascontiguousarray(column) for column in (buffer, offset, captured, wire))
+    columns = (getattr(out, name).view(np.uint8) if name == "is_ip" else getattr(out, name) for name in COLUMNS)
+    any4, any6 = KERNEL.parse(*rows, linktype, *columns)
+    return replace(out, family=0 if not out.is_ip.any() else 6 if not any4 else 4 if not any6 else 0)
 
 
 def _with_family(out: Headers, v4: Bool, v6: Bool) -> Headers:

@@ -38,7 +38,7 @@ def rows(n, *, at=0, group=1, identity=1, own=OWN, packets=10, rate=1):
         "own_lo": same(own, np.uint64), "peer_hi": same(0, np.uint64), "peer_lo": PEER + np.arange(n, dtype=np.uint64), "own_port": same(9, np.uint16),
         "peer_port": same(7, np.uint16), "protocol": same(17, np.uint8), "flags": same(0, np.uint8), "packets": same(packets, np.uint64),
         "bytes": same(packets, np.uint64), "start_us": same(at, np.int64), "end_us": same(at, np.int64), "sampling_rate": same(rate, np.uint32),
-        "input_if": same(0, np.uint32), "exporter": same(0, np.uint32), "frame": np.arange(n), "internal": same(0, np.bool_), "ours": same(1, np.bool_),
+        "input_if": same(0, np.uint32), "exporter": same(0, np.uint32), "frame": np.arange(n), "frame_last": same(0, np.int64), "internal": same(0, np.bool_), "ours": same(1, np.bool_),
     }  # fmt: skip
 
 

@@ -1,0 +1,36 @@
+"""Which of our kernels run compiled. Each is a Cython module with a twin in numpy that gives the same answer; the build leaves out what it cannot compile.
+
+`ABUSEWATCH_COMPILED=no` in the environment takes the twins everywhere, to compare or to rule out a fault.
+"""
+
+import importlib
+import os
+from types import ModuleType
+
+LEVEL = 1
+"""Grows with the arguments of any kernel. One built from an older checkout says another level and is not used."""
+OFF = "no"
+KERNELS = ("abusewatch.sources._flow_cache", "abusewatch.wire._packets")
+"""All there are, each a .pyx file in its package."""
+
+
+def kernel(name: str) -> ModuleType | None:
+    """Import a compiled module by its full name; None when the twin in numpy is to be used."""
+    return _asked(name)[0]
+
+
+def states() -> dict[str, str]:
+    """What each kernel runs as: "compiled", or "numpy" and why."""
+    return {name: _asked(name)[1] for name in KERNELS}
+
+
+def _asked(name: str) -> tuple[ModuleType | None, str]:
+    if os.environ.get("ABUSEWATCH_COMPILED", "") == OFF:
+        return None, f"numpy (ABUSEWATCH_COMPILED={OFF})"
+    try:
+        module = importlib.import_module(name)
+    except ImportError:
+        return None, "numpy (not compiled here)"
+    if getattr(module, "LEVEL", None) != LEVEL:
+        return None, "numpy (compiled from another version, install again)"
+    return module, "compiled"

@@ -1,0 +1,175 @@
+"""Packets to flow records before the engine sees them, so that what it does for a record is not done for each packet.
+
+A flow is what the packets of one pane have in common: addresses, ports, protocol, and what their TCP flags say of the sender: a SYN alone, SYN and ACK
+alone, SYN and ACK among others, or neither. So every condition on the opening of a connection holds for a flow as it held for its packets, and sums,
+distinct counts and conversations come out the same. A flow ends when its pane does: when a packet of a later pane comes, when the clock of a capture
+has stepped back, or when the cache is full (all are ended then, as routers do). That depends on the packets and their order, never on batches.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+import numpy as np
+
+from abusewatch.model.compiled import kernel
+from abusewatch.model.flow import DTYPES, Bool, FlowBatch, batch_of, concat
+from abusewatch.windows.order import U64, mix, order_of, starts_of
+from abusewatch.windows.panes import SECOND
+
+KERNEL = kernel("abusewatch.sources._flow_cache")
+
+PANE_US = 5 * SECOND
+BACK = 3
+"""Panes that a packet may lie behind the newest: one more than the engine waits for. Further back the capture's clock has been set."""
+LIMIT = 1 << 16
+"""Flows kept open; 7 MB."""
+
+ADDED = ("start_us", "src_hi", "src_lo", "dst_hi", "dst_lo", "src_port", "dst_port", "protocol", "flags", "bytes", "frame")
+GIVEN = (
+    "start_us", "end_us", "src_hi", "src_lo", "dst_hi", "dst_lo", "src_port", "dst_port", "protocol", "flags", "packets", "bytes", "frame", "frame_last",
+)  # fmt: skip
+ADDRESSES = ("src_hi", "src_lo", "dst_hi", "dst_lo")
+SYN, ACK = 2, 16
+
+KINDS = np.array([0 if not f & SYN else 1 if not f & ACK else 2 if f == SYN | ACK else 3 for f in range(256)], np.uint8)
+
+
+class Cache(Protocol):
+    """What both kinds of cache do."""
+
+    def add(self, packets: FlowBatch) -> FlowBatch:
+        """Count packets, a record each, in the order in which they came; give the flows that have ended, in the order of their first packets."""
+
+    def flush(self) -> FlowBatch:
+        """End every flow; the clock may start anywhere then."""
+
+
+def cache() -> Cache:
+    """A cache, compiled where it can be."""
+    return Grouped() if KERNEL is None else Compiled()
+
+
+def metered(batches: Iterable[FlowBatch]) -> Iterator[FlowBatch]:
+    """Give the flows of a whole stream of packets."""
+    flows = cache()
+    for batch in batches:
+        if len(ended := flows.add(batch)):
+            yield ended
+    if len(ended := flows.flush()):
+        yield ended
+
+
+class Compiled:
+    """One pass, a look-up a packet."""
+
+    def __init__(self, limit: int = LIMIT) -> None:
+        assert KERNEL is not None  # noqa: S101  `cache` has looked
+        self._kernel = KERNEL.Cache(PANE_US, BACK, limit)
+
+    def add(self, packets: FlowBatch) -> FlowBatch:
+        """See `Cache`."""
+        columns = (np.ascontiguousarray(getattr(packets, name)) for name in ADDED)
+        return self._given(self._kernel.add(*columns))
+
+    def flush(self) -> FlowBatch:
+        """See `Cache`."""
+        return self._given(self._kernel.flush())
+
+    def _given(self, done: int) -> FlowBatch:
+        if not done:
+            return batch_of(0)
+        columns = {name: np.empty(done, DTYPES[name]) for name in GIVEN}
+        self._kernel.give(*columns.values())
+        return batch_of(done, _family(columns), **columns)
+
+
+class Grouped:
+    """The same by sorting: what is open goes through the sort again with the next packets."""
+
+    def __init__(self, limit: int = LIMIT) -> None:
+        self._limit = limit
+        self._open = batch_of(0)
+        self._newest: int | None = None
+
+    def add(self, packets: FlowBatch) -> FlowBatch:
+        """See `Cache`."""
+        return concat([part for part in self._parts(packets) if len(part)])
+
+    def flush(self) -> FlowBatch:
+        """See `Cache`."""
+        flows, self._open, self._newest = self._open, batch_of(0), None
+        return flows
+
+    def _parts(self, packets: FlowBatch) -> Iterator[FlowBatch]:
+        """Between two steps back of the clock."""
+        pane = packets.end_us // PANE_US
+        while len(pane):
+            newest = np.maximum.accumulate(np.concatenate(([pane[0] if self._newest is None else self._newest], pane)))
+            behind = newest[1:] - pane > BACK
+            until = int(np.argmax(behind)) if behind.any() else len(pane)
+            if until:
+                yield from self._forward(packets.take(slice(until)), newest[: until + 1])
+                self._newest = int(newest[until])
+            if until < len(pane):
+                yield self.flush()
+                self._newest = int(pane[until])
+            packets, pane = packets.take(slice(until, None)), pane[until:]
+
+    def _forward(self, packets: FlowBatch, newest: np.ndarray) -> Iterator[FlowBatch]:
+        """Group the packets of each pane, with what is open before them; more than the limit of flows is parted there."""
+        opened = len(self._open)
+        rows = concat([self._open, packets]) if opened else packets
+        turn = np.concatenate((np.zeros(opened, np.int64), np.cumsum(np.diff(newest) > 0)))
+        flows, first, turns = _grouped(rows, turn)
+        place = np.arange(len(flows)) - np.searchsorted(turns, turns)  # of the flow in its turn
+        if (place == self._limit).any():
+            at = int(first[int(np.argmax(place == self._limit))]) - opened
+            yield from self._forward(packets.take(slice(at)), newest[: at + 1])
+            yield self._open
+            self._open = batch_of(0)
+            yield from self._forward(packets.take(slice(at, None)), newest[at:])
+            return
+        last = turns == turn[-1]
+        yield flows.take(~last)
+        self._open = flows.take(last)
+
+
+def _grouped(rows: FlowBatch, turn: np.ndarray) -> tuple[FlowBatch, np.ndarray, np.ndarray]:
+    """The flows of some rows in order of their first, the place of that, and its turn."""
+    key = _key(rows, turn)
+    order = order_of(key)
+    begin = starts_of(key[order])
+    first = order[begin]  # the order within equal keys is that of the rows
+    rank = np.argsort(first)
+
+    def over(how: np.ufunc, column: np.ndarray) -> np.ndarray:
+        return how.reduceat(column[order], begin)[rank]
+
+    first = first[rank]
+    same = ("src_hi", "src_lo", "dst_hi", "dst_lo", "src_port", "dst_port", "protocol")
+    columns = {name: getattr(rows, name)[first] for name in same}
+    columns |= {
+        "start_us": over(np.minimum, rows.start_us), "end_us": over(np.maximum, rows.end_us), "flags": over(np.bitwise_or, rows.flags),
+        "packets": over(np.add, rows.packets), "bytes": over(np.add, rows.bytes), "frame": rows.frame[first],
+        "frame_last": over(np.maximum, np.maximum(rows.frame, rows.frame_last)),
+    }  # fmt: skip
+    return batch_of(len(first), _family(columns), **columns), first, turn[first]
+
+
+def _key(rows: FlowBatch, turn: np.ndarray) -> U64:
+    ports = rows.src_port.astype(np.uint64) << np.uint64(32) | rows.dst_port.astype(np.uint64) << np.uint64(16)
+    rest = ports | rows.protocol.astype(np.uint64) << np.uint64(8) | KINDS[rows.flags]
+    time = (turn << 32) + rows.end_us // PANE_US
+    hi = rows.src_hi * np.uint64(0x9E3779B97F4A7C15) ^ rows.dst_hi
+    return mix(rows.src_lo, rows.dst_lo, rest, hi, time)
+
+
+def _family(columns: dict[str, np.ndarray]) -> int:
+    """4 or 6 when all addresses are of that family, else 0."""
+    src, dst = (_mapped(columns[f"{side}_hi"], columns[f"{side}_lo"]) for side in ("src", "dst"))
+    return 4 if (src & dst).all() else 0 if (src | dst).any() else 6
+
+
+def _mapped(hi: U64, lo: U64) -> Bool:
+    v4: Bool = (hi == 0) & (lo >> np.uint64(32) == np.uint64(0xFFFF))
+    return v4
