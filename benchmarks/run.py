@@ -1,4 +1,5 @@
-"""`make bench`: flow records a second from a UDP socket to the decision, packets a second from a capture, peak memory; beside the programs of others.
+"""`make bench`: flow records a second from a UDP socket to the decision, packets a second from a capture, peak memory; beside the programs of others;
+and what decoding alone costs.
 
 Prints a table and writes build/bench.json. All numbers come from this run on this machine; nothing is quoted.
 """
@@ -10,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks import peers, proc, udp
+from benchmarks import decode, peers, proc, udp
 
 BUILD = udp.BUILD
 BAR = 1_000_000
@@ -26,14 +27,18 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.5, help="of a run of the search")
     parser.add_argument("--confirm", type=float, default=20, help="seconds of the run that confirms a result")
     parser.add_argument("--no-capture", action="store_true")
+    parser.add_argument("--no-decode", action="store_true")
     arguments = parser.parse_args()
     machine = proc.machine()
     print(machine, flush=True)
     rows = udp.measure(arguments.formats, arguments.only, arguments.records, arguments.seconds, arguments.confirm, _say)
     captures = [] if arguments.no_capture else _captures()
+    decoding = [] if arguments.no_decode else _decoding()
     BUILD.mkdir(exist_ok=True)
-    Path(BUILD, "bench.json").write_text(json.dumps({"machine": machine, "udp": rows, "captures": captures}, indent=1) + "\n")
+    Path(BUILD, "bench.json").write_text(json.dumps({"machine": machine, "udp": rows, "captures": captures, "decoding": decoding}, indent=1) + "\n")
     _print(rows, captures)
+    if decoding:
+        print("", decode.HEADING, *map(decode.line, decoding), sep="\n")
 
 
 def _say(line: str) -> None:
@@ -48,6 +53,12 @@ def _captures() -> list[dict]:
     rows = [{"reader": m[1].strip(), "packets_per_sec": round(float(m[2]) * 1e6)} for m in READER.finditer(done.stdout)]
     memory = MEMORY.search(done.stdout)
     return rows + ([{"reader": "abusewatch, peak RSS", "rss_mb": int(memory[1])}] if memory else [])
+
+
+def _decoding() -> list[dict]:
+    """Run benchmarks/decode.py in a process of its own."""
+    done = subprocess.run([sys.executable, "-m", "benchmarks.decode", "--json"], stdout=subprocess.PIPE, text=True, cwd=udp.ROOT, check=True)
+    return json.loads(done.stdout)
 
 
 def _print(rows: list[dict], captures: list[dict]) -> None:

@@ -17,8 +17,8 @@
 #include <time.h>
 
 enum { MOST_DATAGRAMS = 400000, MOST_SECONDS = 120, MOST_RATE = 1000000, BURST = 32, LONGEST = 1500 };
-/* The IPFIX template of sources/encode/template.py: IPv4 records of 54 bytes, start and end (8 bytes each) behind both addresses. */
-enum { IPFIX_SET = 16, IPFIX_RECORD = 54, IPFIX_START = 8, IPFIX_END = 16, IPFIX_V4_ID = 256 };
+/* The IPFIX template of sources/encode/template.py: IPv4 records of 56 bytes, start and end (8 bytes each) behind both addresses. */
+enum { IPFIX_SET = 16, IPFIX_RECORD = 56, IPFIX_START = 8, IPFIX_END = 16, IPFIX_V4_ID = 256 };
 
 struct datagram { uint32_t length, step, records; uint8_t *octets; };
 

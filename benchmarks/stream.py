@@ -50,7 +50,7 @@ def write(path: Path, form: str, count: int) -> tuple[int, int]:
     datagrams = total = 0
     with path.open("wb") as file:
         for datagram in encode(records(count), form, packets=False):
-            step = 1 if form == "netflow9" else datagram.records or (form == "ipfix")
+            step = 1 if form == "netflow9" else datagram.records or 2 * (form == "ipfix")  # the announcement holds two options records
             file.write(struct.pack("=III", len(datagram.payload), step, datagram.records) + datagram.payload)
             datagrams += 1
             total += datagram.records

@@ -12,9 +12,10 @@ from abusewatch.sources.encode.datagram import fill, is_v4
 Element = tuple[int, tuple[tuple[str, str], ...]]
 """An information element's number, and the columns it is written from with their forms on the wire."""
 
-V4 = ((8, (("src4", ">u4"),)), (12, (("dst4", ">u4"),)), (32, (("icmp", ">u2"),)))
-V6 = ((27, (("src_hi", ">u8"), ("src_lo", ">u8"))), (28, (("dst_hi", ">u8"), ("dst_lo", ">u8"))), (139, (("icmp", ">u2"),)))
-"""Addresses, and ICMP type and code together. They stand in the destination port as well, where many routers put them and nfdump does not look."""
+V4 = ((8, (("src4", ">u4"),)), (12, (("dst4", ">u4"),)))
+V6 = ((27, (("src_hi", ">u8"), ("src_lo", ">u8"))), (28, (("dst_hi", ">u8"), ("dst_lo", ">u8"))))
+ICMP4, ICMP6 = ((number, (("icmp", ">u2"),)) for number in (32, 139))
+"""ICMP type and code together. They stand in the destination port as well, where many routers put them and nfdump does not look."""
 ICMP = (1, 58)
 REST: tuple[Element, ...] = (
     (10, (("input_if", ">u4"),)),
@@ -75,8 +76,8 @@ class Templates:
 
     def __init__(self, times: tuple[Element, ...]) -> None:
         """Take the pair of time elements that the protocol prefers."""
-        self.v4 = Template(V4_ID, (*V4, *times, *REST))
-        self.v6 = Template(V6_ID, (*V6, *times, *REST))
+        self.v4 = Template(V4_ID, (*V4, *times, *REST, ICMP4))
+        self.v6 = Template(V6_ID, (*V6, *times, *REST, ICMP6))
         self._sizes = (self.v6.layout.itemsize, self.v4.layout.itemsize)
 
     def definitions(self) -> bytes:
