@@ -189,7 +189,7 @@ def trigger(n):
 
 RAISES = {
     "address-scan": (address_scan, 20), "port-scan": (port_scan, 20), "icmp-scan": (icmp_scan, 50), "slow-scan": (slow_scan, 60),
-    "sip-scan": (sip_scan, 20), "udp-address-scan": (udp_address_scan, 60), "telnet-worm": (telnet_worm, 20),
+    "sip-scan": (sip_scan, 20), "udp-address-scan": (udp_address_scan, 40), "telnet-worm": (telnet_worm, 12),
     "login-attack": (login_attack, 20), "ssh-login-attack": (ssh_login_attack, 20), "password-spray": (password_spray, 60),
     "syn-flood": (syn_flood, 3000), "tcp-flood": (tcp_flood, 10_000), "udp-flood": (udp_flood, 3000), "icmp-flood": (icmp_flood, 3000),
     "carpet-flood": (carpet_flood, 10_000), "dns-flood": (dns_flood, 3000), "http-flood": (http_flood, 300), "slow-http": (slow_http, 100),

@@ -2,8 +2,11 @@
 
 This is the trick that beats volume thresholds (detection: who started it?): a host that is scanned answers thousands of addresses, but it starts nothing.
 Pieces of one conversation (packets, both directions, active-timeout parts) meet in a bounded table. A conversation is given to the rules once, when its
-outcome is known: at its end (FIN, RST), when it is answered (UDP, ICMP), when an answer has not come within `grace`, or when it has been idle or long
+outcome is known: at its end (FIN, RST), when it is answered (UDP, ICMP), when an answer has not come in time, or when it has been idle or long
 enough. What is still waited for is `pending`; what was given leaves a mark for a while.
+
+In time is `grace`: exporters tell of the two directions up to so long apart. Where no benign reading is left it is less: `question` for one or two packets
+of UDP or ICMP, whose answer is as short and is told of at once; `knock` for a SYN that the same side followed up with nothing.
 """
 
 from dataclasses import dataclass, field
@@ -22,13 +25,17 @@ from abusewatch.windows.panes import SECOND, Pane
 
 __all__ = ["ANSWERED", "REFUSED", "UNANSWERED", "Conversations"]
 
+MOST_QUESTIONS = 3  # packets; a stream in one direction may be told of long before its answers are
+
 
 @dataclass(slots=True)
 class Conversations:
     """The table. All times are event time in microseconds; `capacity` bounds what is waited for, and `shed` counts what the bound cost."""
 
     grace_us: int = 20 * SECOND
-    longest_us: int = 120 * SECOND
+    knock_us: int = 5 * SECOND
+    question_us: int = 10 * SECOND
+    longest_us: int = 60 * SECOND
     linger_us: int = 60 * SECOND
     capacity: int = 1 << 20
     shed: int = 0
@@ -112,11 +119,16 @@ class Conversations:
     def _is_decided(self, t: Columns, over: NDArray[np.bool_], now_us: int) -> NDArray[np.bool_]:
         both = outcomes.both_seen(t)
         first = np.minimum(t["first_out_us"], t["first_in_us"])
-        waited = ~both & (first + self.grace_us <= now_us)
+        waited = ~both & (first + self._patience_us(t) <= now_us)
         idle = t["last_us"] + self.grace_us <= now_us
         long = first + self.longest_us <= now_us
         known: NDArray[np.bool_] = both & (over | (t["protocol"] != TCP)) | waited | idle | long
         return known
+
+    def _patience_us(self, t: Columns) -> NDArray[np.int64]:
+        """How long the other direction of each entry is waited for: less where what was sent says by itself that nothing came, or that little will."""
+        question = (t["protocol"] != TCP) & (t["packets_out"] + t["packets_in"] <= MOST_QUESTIONS)
+        return np.where(outcomes.knocks(t), self.knock_us, np.where(question, self.question_us, self.grace_us))
 
     def _keep(self, waiting: Columns) -> None:
         """What is still waited for, in order of key; over capacity the longest idle go, ties by key, which is the same in every run."""

@@ -7,12 +7,23 @@ from abusewatch.model.rows import Array, Columns
 from abusewatch.windows.pairs import ACCEPTING, ACK, FIN, IDENTITY, NEVER, OPENING, RST, SYN, TCP
 
 UNANSWERED, REFUSED, ANSWERED = 0, 1, 2
+MOST_KNOCKS = 7
 
 
 def both_seen(t: Columns) -> NDArray[np.bool_]:
     """Whether something of both directions was seen."""
     both: NDArray[np.bool_] = (t["first_in_us"] < NEVER) & (t["first_out_us"] < NEVER)
     return both
+
+
+def knocks(t: Columns) -> NDArray[np.bool_]:
+    """Whether one side has sent nothing but SYN: had it heard an answer, an ACK or a RST of its own would have followed by now.
+
+    So the other direction need not be waited for. More packets than a system tries (Linux: 7, RFC 9293 3.8.3 asks for three minutes) are no knocking, or
+    come from an exporter that shows the first packet's flags only.
+    """
+    syn_only: NDArray[np.bool_] = (t["protocol"] == TCP) & ((t["flags_out"] | t["flags_in"]) & 0x3F == SYN)
+    return syn_only & (t["packets_out"] + t["packets_in"] <= MOST_KNOCKS)
 
 
 def ended(t: Columns) -> NDArray[np.bool_]:

@@ -54,9 +54,27 @@ def test_outcome(lines, expected):
     assert [row[1:] for row in decided(*lines)] == [expected]
 
 
-def test_an_answer_is_waited_for_and_a_refusal_is_not():
-    assert decided(f"0 0 {OWN}:40000 {OUT}:22 tcp 1 40 S")[0][0] == 20
-    assert decided(f"0 0 {OWN}:40000 {OUT}:22 tcp 1 40 S", f"0 0 {OUT}:22 {OWN}:40000 tcp 1 40 RA")[0][0] == 5
+@pytest.mark.parametrize(
+    ("lines", "seconds"),
+    [
+        pytest.param([f"0 9 {OWN}:40000 {OUT}:22 tcp 9 900 SPA"], 20, id="data: the answers may be told of later"),
+        pytest.param([f"0 0 {OWN}:40000 {OUT}:22 tcp 1 40 ."], 20, id="an exporter without flags"),
+        pytest.param([f"0 3 {OWN}:40000 {OUT}:22 tcp 8 320 S"], 20, id="more SYN than one connection tries"),
+        pytest.param([f"1 9 {OWN}:5000 {OUT}:9999 udp 40 4000 ."], 25, id="a stream"),
+        pytest.param([f"1 1 {OWN}:5000 {OUT}:53 udp 1 60 ."], 15, id="a question"),
+        pytest.param([f"1 1 {OWN}:0 {OUT}:2048 icmp 1 84 ."], 15, id="a ping"),
+        pytest.param([f"1 1 {OWN}:40000 {OUT}:22 tcp 1 40 S"], 10, id="a SYN that nothing followed"),
+        pytest.param([f"1 4 {OWN}:40000 {OUT}:22 tcp 3 120 S"], 10, id="a SYN tried again"),
+        pytest.param([f"1 1 {OWN}:40000 {OUT}:22 tcp 1 40 S", f"1 1 {OUT}:22 {OWN}:40000 tcp 1 40 RA"], 5, id="a refusal"),
+    ],
+)
+def test_an_answer_is_waited_for_as_long_as_it_may_come(lines, seconds):
+    assert decided(*lines)[0][0] == seconds
+
+
+def test_a_slow_answer_to_a_syn_is_heard():
+    found = decided(f"1 1 {OWN}:40000 {OUT}:22 tcp 1 40 S", f"4.9 4.9 {OUT}:22 {OWN}:40000 tcp 1 40 SA", f"5.1 8 {OWN}:40000 {OUT}:22 tcp 9 900 APF")
+    assert [row[1:5] for row in found] == [(True, ANSWERED, 10, 1)]
 
 
 def test_halves_that_arrive_apart_are_one_conversation():
@@ -79,7 +97,7 @@ def test_an_internal_conversation_is_seen_from_both_sides():
 
 def test_capacity_bounds_the_table_and_what_it_cost_is_counted():
     table = Conversations(capacity=50)
-    decided(*[f"0 0 {OWN}:{p} {OUT}:22 tcp 1 40 S" for p in range(1000, 1100)], table=table, until=10)
+    decided(*[f"0 0 {OWN}:{p} {OUT}:22 tcp 1 40 A" for p in range(1000, 1100)], table=table, until=10)
     assert len(table) == 50
     assert table.shed == 50
 
