@@ -168,11 +168,12 @@ def in_words(detection: Detection) -> Iterator[str]:
     finding = detection.finding
     who = f"{finding.offender} ({finding.customer})" if finding.customer else finding.offender
     ports = "/" + ",".join(map(str, finding.target_ports[:8])) if finding.target_ports else ""
+    bounded = "" if finding.sampling_rate else " at least (the exporter did not tell how it samples)"
     status = f" [{finding.status}: nobody would be mailed]" if isinstance(finding.status, str) else ""
     yield f"{finding.severity:8} {finding.rule}: {who} -> {finding.targets} target(s), {finding.protocol}{ports}{status}"
     yield (
         f"         {finding.first_seen} to {finding.last_seen}, {finding.flows} flows, {finding.packets} packets, "
-        f"{finding.bytes} bytes, basis {finding.basis}, confidence {finding.confidence:g}"
+        f"{finding.bytes} bytes{bounded}, basis {finding.basis}, confidence {finding.confidence:g}"
     )
     measures = ", ".join(f"{name} {value:g}" for name, value in finding.measures.items())
     yield f"         fired: {finding.threshold}" + (f" with {measures}" if measures else "")

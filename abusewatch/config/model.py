@@ -185,7 +185,8 @@ class Source(Section):
         default=0,
         ge=0,
         le=1_000_000,
-        description="1:N of exporters that do not tell their rate. 0: unknown, counts are lower bounds.",
+        description="1:N of exporters that do not tell their rate, 1: they do not sample. 0: unknown, counts are lower bounds and "
+        "mails say so; of NetFlow v5, whose every header has room for the rate, none told means that it does not sample.",
     )
 
 

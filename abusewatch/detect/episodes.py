@@ -214,7 +214,7 @@ def _detection(episode: Episode, offender: str, customer: Customer | None, cover
         protocol=PROTOCOLS.get(protocol, str(protocol)), target_ports=_most(tally.target_ports, protocol),
         targets=tally.distinct_targets, targets_sample=tuple(t.address for t in targets[:SAMPLE]),
         first_seen=iso(tally.first_us), last_seen=iso(tally.last_us), flows=whole(tally.flows), packets=whole(tally.packets),
-        bytes=whole(tally.bytes), sampling_rate=tally.sampling_rate, estimate=_estimate(tally), severity=reason.severity,
+        bytes=whole(tally.bytes), sampling_rate=0 if tally.sampling_unknown else tally.sampling_rate, estimate=_estimate(tally), severity=reason.severity,
         confidence=rule.confidence, basis=_basis(tally, protocol, foreign=foreign), measures=_rounded(values),
         threshold=reason.text, frames=(tally.frame_first, tally.frame_last) if tally.frame_last else (), coverage=coverage,
         **({} if rule.status == "stable" else {"status": rule.status}),

@@ -47,6 +47,8 @@ class Tally:
     frame_first: int = 0
     frame_last: int = 0
     sampling_rate: int = 1
+    sampling_unknown: bool = False
+    """Some exporter told no rate: its records count as they are, so every total is a lower bound."""
     scaled_packets: float = 0
     """Packets by the rate of their own record: exporters need not sample alike."""
     answered: bool = False
@@ -75,6 +77,7 @@ class Tally:
         if len(self.exporters) < MOST_EXPORTERS:
             self.exporters.update(np.unique(rows["exporter"]).tolist())
         rate = np.maximum(rows["sampling_rate"], 1)  # an unknown rate (0) counts as none
+        self.sampling_unknown |= bool((rows["sampling_rate"] == 0).any())
         self.sampling_rate = max(self.sampling_rate, int(rate.max()))
         self.scaled_packets += float((packets * rate).sum())
         self.internal += float((rows["internal"] * weight).sum())

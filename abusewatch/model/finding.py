@@ -15,7 +15,10 @@ def iso(us: int) -> str:
 
 
 class Estimate(msgspec.Struct, frozen=True):
-    """Packets sent, with the band that sampling leaves: `low` is the one-sided 99.9 % bound on which thresholds are judged."""
+    """Packets sent, with the band that sampling leaves: `low` is the one-sided 99.9 % bound on which thresholds are judged.
+
+    Records of an unknown rate count once each; with those `high` bounds nothing.
+    """
 
     packets: int
     low: int
@@ -23,7 +26,10 @@ class Estimate(msgspec.Struct, frozen=True):
 
 
 class Finding(msgspec.Struct, frozen=True, omit_defaults=False):
-    """One finding per rule, offender and episode. Field names and order are the contract of design.md 3."""
+    """One finding per rule, offender and episode. Field names and order are the contract of design.md 3.
+
+    `sampling_rate` is the highest of its records' exporters; 0 when one of them did not tell its own, and then every count is a lower bound.
+    """
 
     rule: str
     kind: str

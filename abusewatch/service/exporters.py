@@ -5,6 +5,7 @@ from typing import Any
 
 from abusewatch.service.intake import Feed
 from abusewatch.sources.tcp import TcpSource
+from abusewatch.wire.headers import VERSION_5
 from abusewatch.wire.sequence import RECORDS_NUMBERED, Account
 
 VERSIONS = {5: "netflow5", 9: "netflow9", 10: "ipfix", 105: "sflow5"}
@@ -72,4 +73,6 @@ def sampling(account: Account, configured: int) -> tuple[list[int], str]:
     rates = [rate for rate in account.sampling_rates if rate]
     if rates or account.sampling_told_by == "each record":
         return rates, account.sampling_told_by
-    return ([configured], "the configuration") if configured else ([], "nobody")
+    if configured:
+        return [configured], "the configuration"
+    return ([1], "the header, which names no interval") if account.version == VERSION_5 else ([], "nobody")

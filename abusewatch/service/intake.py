@@ -45,13 +45,17 @@ class Feed:
     source: UdpSource | TcpSource
     sampling: int
     number: int
-    decoder: FlowDecoder = field(default_factory=FlowDecoder)
+    decoder: FlowDecoder = field(init=False)
     decoded: int = 0
     records: int = 0
     received_us: int = 0
     full: bool = False
     lost: int = 0
     meters: dict[str, Meter] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Make the decoder, which is told the rate too: of NetFlow v5 only it sees that none was named."""
+        self.decoder = FlowDecoder(self.sampling)
 
     def completed(self, batch: FlowBatch) -> FlowBatch:
         """Fill in what the configuration knows better: the sampling rate, and which source an exporter belongs to."""

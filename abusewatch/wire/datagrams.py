@@ -45,7 +45,9 @@ class FlowDecoder:
     Not for use by two threads at once. What it holds is bounded (`domains`), whatever is sent.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, sampling: int = 0) -> None:
+        """`sampling` is the rate that NetFlow v5 exporters have which tell none; 0: those do not sample, as is the custom."""
+        self._unsaid = sampling or 1
         self._store = DomainStore()
         self._ledger = Ledger()
         self._repeats = Repeats()
@@ -93,7 +95,7 @@ class FlowDecoder:
         sFlow samples. A length above the slot means that the datagram was cut.
         """
         self._settle()
-        work = Ring(ring, lengths, exporter, received_us, self._store)
+        work = Ring(ring, lengths, exporter, received_us, self._store, self._unsaid)
         work.walk()
         rows = np.flatnonzero(work.slot >= 0)
         self._watch(work, rows)

@@ -48,11 +48,13 @@ class Quick:
 class Ring:
     """The datagrams of one call as columns of shape (n,), and the steps that decode them.
 
+    `unsaid` is the sampling rate of NetFlow v5 whose header names none.
+
     `slot` is that of the datagram's domain, -1 for those refused; `rate`, `export_us` and `uptime_ms` are what its records lean on; `steps` is what it
     adds to its domain's sequence; `records` counts its data records and samples.
     """
 
-    def __init__(self, octets: U8, lengths: U32 | I64, exporter: U32, received_us: int, store: DomainStore) -> None:
+    def __init__(self, octets: U8, lengths: U32 | I64, exporter: U32, received_us: int, store: DomainStore, unsaid: int = 1) -> None:
         count, width = octets.shape
         if width < WIDEST_HEADER:
             octets = np.pad(octets, ((0, 0), (0, WIDEST_HEADER - width)))
@@ -70,6 +72,7 @@ class Ring:
         self.steps: I64 = np.full(count, UNKNOWN)
         self.records: I64 = np.zeros(count, np.int64)
         self.store = store
+        self.unsaid = unsaid
         self.counts = Refusals()
         self.reader = SetReader(store, self.counts)
         self.found = Found()
@@ -150,8 +153,9 @@ class Ring:
         if layout is not None:
             self.found.spans[layout].append((rows, np.full(len(rows), HEADER_OCTETS[VERSION_5]), heads.length))
         self.records[rows] = self.steps[rows] = heads.length
-        self.rate[rows] = heads.sampling  # 0: not told
-        for slot, rate in dict(zip(self.slot[rows].tolist(), self.rate[rows].tolist(), strict=True)).items():
+        # The header has room for the interval in every datagram, so an exporter that samples says so: 0 is one that does not (`unsaid` knows better).
+        self.rate[rows] = np.where(heads.sampling > 0, heads.sampling, self.unsaid)
+        for slot, rate in dict(zip(self.slot[rows].tolist(), heads.sampling.tolist(), strict=True)).items():
             self.store.by_slot[slot].rates.default = rate
         trailing = self.length[rows] > HEADER_OCTETS[VERSION_5] + heads.length * netflow5.RECORD_OCTETS
         self.counts.charge(Reason.TRAILING_BYTES, self.exporter[rows[trailing]])

@@ -116,9 +116,21 @@ def test_exporters_that_sample_differently_are_scaled_each_by_its_rate(rule):
     held.add(rule, [fire(rule)], rows(10, rate=1000), 5 * SECOND)
     (key,) = held.add(rule, [fire(rule)], rows(10, rate=0), 10 * SECOND)
     finding = held.detection(key, complete, 0).finding
-    assert (finding.packets, finding.sampling_rate) == (200, 1000)
+    assert (finding.packets, finding.sampling_rate) == (200, 0)  # some rate is unknown, so the totals are lower bounds
     assert finding.estimate.packets == 100_100
     assert finding.estimate.low < 100_100 < finding.estimate.high
+
+
+@pytest.mark.parametrize(("rate", "shown", "most"), [(0, 0, 100), (1, 1, 100), (1000, 1000, 100_000)])
+def test_an_unknown_rate_raises_no_number(rule, rate, shown, most):
+    """Threat T44: nothing is told above what was counted when nobody knows what a record stands for."""
+    held = episodes()
+    (key,) = held.add(rule, [fire(rule)], rows(10, rate=rate), 5 * SECOND)
+    found = held.detection(key, complete, 0)
+    assert (found.finding.packets, found.finding.bytes, found.finding.sampling_rate) == (100, 100, shown)
+    assert found.finding.estimate.packets == most
+    assert found.finding.estimate.low <= most
+    assert found.peak_pps <= most
 
 
 def test_counts_that_no_store_holds_are_told_as_the_most(rule):

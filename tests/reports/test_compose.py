@@ -52,6 +52,16 @@ def scenes(made, composer):
     }
 
 
+@pytest.mark.parametrize(("rate", "says"), [(1, "every packet"), (0, "at a sampling rate we do not know: the real numbers are at least these")])
+def test_both_readers_are_told_when_the_exporter_did_not_say_how_it_samples(made, composer, rate, says):
+    case = made.incident(made.detection(sampling_rate=rate))
+    for message in (
+        composer.compose_operator(*made.operator_view(case), made.CONTACT, made.NOW),
+        composer.compose_customer(*made.customer_view(case), made.CUSTOMER, made.NOW),
+    ):
+        assert f"Counted {says}" in flat(message)
+
+
 def test_golden_mails(made, composer):
     for name, message in scenes(made, composer).items():
         file = GOLDEN / f"{name}.eml"

@@ -143,6 +143,21 @@ def test_the_configured_rate_fills_in_for_a_silent_exporter(start, root):
     assert set(intake.feeds[0].completed(batch).sampling_rate.tolist()) == {1}
 
 
+@pytest.mark.parametrize(("form", "tell", "sampling", "rate"), [
+    ("netflow9", True, 0, 1), ("netflow9", False, 0, 0), ("netflow9", False, 1, 1), ("netflow5", False, 0, 1), ("sflow", False, 0, 0),
+])  # fmt: skip
+def test_a_finding_says_whether_its_exporter_told_how_it_samples(start, pipeline, found, root, form, tell, sampling, rate):
+    intake, _ = start(pipeline, sampling=sampling)
+    batches = Inputs([str(root / "captures/ssh-login-attack/capture.pcap")]).batches()
+    silent = (batch.with_columns(sampling_rate=batch.sampling_rate * (1 if tell else 0)) for batch in batches)
+    sent = send(encode(silent, form), ("127.0.0.1", port(intake)))
+    until(lambda: intake.feeds[0].decoded == sent.datagrams)
+    assert intake.stop(20)
+    (finding,) = {detection.episode: detection.finding for detection in found}.values()
+    assert (finding.rule, finding.sampling_rate) == ("ssh-login-attack", rate)
+    assert finding.estimate.packets == finding.packets
+
+
 def test_a_swap_happens_between_two_batches(start, pipeline, root):
     intake, _ = start(pipeline)
     other = Pipeline((), of_prefixes(["198.51.100.0/24"]), lambda _: None)

@@ -103,14 +103,20 @@ def test_the_band_sees_a_rate_that_is_ignored(name, rate):
 
 
 @pytest.mark.parametrize("datagrams", [
-    lambda c: list(v5(c, 0)), lambda c: list(v9(c, [])), lambda c: list(ipfix(c, [])),
+    lambda c: list(v9(c, [])), lambda c: list(ipfix(c, [])),
     lambda c: list(v9(c, [], b"\x05", [(48, 1)])), lambda c: list(sflow(c, 0)),
-], ids=["v5", "v9", "ipfix", "sampler that nobody described", "sflow"])  # fmt: skip
+], ids=["v9", "ipfix", "sampler that nobody described", "sflow"])  # fmt: skip
 def test_what_nobody_told_is_unknown(datagrams):
     """The counts stand as they are, a lower bound; the configuration may know the rate."""
     batch = concat(wire.feed(FlowDecoder(), datagrams(np.array([3, 4]))).batches)
     assert set(batch.sampling_rate.tolist()) == {0}
     assert int(batch.packets.sum()) == 7
+
+
+@pytest.mark.parametrize(("header", "configured", "rate"), [(0, 0, 1), (0, 50, 50), (10, 50, 10)])
+def test_netflow5_without_an_interval_is_unsampled_unless_the_configuration_knows_better(header, configured, rate):
+    batch = concat(wire.feed(FlowDecoder(configured), list(v5(np.array([3, 4]), header))).batches)
+    assert set(batch.sampling_rate.tolist()) == {rate}
 
 
 def test_a_rate_that_changes_applies_from_there_on():

@@ -39,7 +39,7 @@ def test_headers(read):
         if "count" in told and told["version"] == "5":
             assert len(mine) == int(told["count"])
             rates = {row["sampling_rate"] for row in wire.rows(wire.feed(FlowDecoder(), [part]))}
-            assert rates == {int(told["samplerate"])}
+            assert rates == {int(told["samplerate"]) or 1}  # a header that names no interval is one of an exporter that does not sample
             compared += 2
     assert compared > 100
 
