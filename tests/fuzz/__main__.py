@@ -1,16 +1,19 @@
 """Fuzz the decoders: each target in processes of its own, for a while. Exit 1 when any crashed or was slow, with the input kept in the folder.
 
 `python -m tests.fuzz --seconds 60 --jobs 4 --out fuzz-out [TARGET...]`; with `--cpu` the seconds are those of the processor spent on inputs, start-up left
-out, so that a busy machine does not shorten the work. A crash becomes a test by copying its input to tests/fuzz/crashes/TARGET-NAME.
+out, so that a busy machine does not shorten the work. The targets take turns, and `--resume` goes on where a run was stopped. A crash becomes a test by
+copying its input to tests/fuzz/crashes/TARGET-NAME.
 """
 
 import argparse
 import hashlib
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -92,38 +95,71 @@ def too_slow(name, out):
     return found
 
 
-def run(name, seconds, out, cpu):
-    """Fuzz one target in children and say in one line what came of it."""
-    (out / name).mkdir(parents=True, exist_ok=True)
-    log = out / name / "log"
-    began, status, tried, covered, spent = time.monotonic(), 0, 0, 0, 0.0
-    while not status:
-        left = seconds - (spent if cpu else time.monotonic() - began)
-        if left < 1:
-            break
-        status, used = turn(name, max(int(min(left, TURN_SECS)), 1), out, log)
-        spent += used
-        text = log.read_text(errors="replace")
-        tried += max((int(n) for n in re.findall(r"number_of_executed_units: (\d+)", text)), default=0)
-        covered = max([covered, *(int(n) for n in re.findall(r"cov: (\d+)", text))])
-        (out / name / "spent").write_text(f"{spent:.0f} s of the processor, {tried} inputs, coverage {covered}\n")
-    return name, status, tried, covered, spent, log
+class Target:
+    """How far one target has come: seconds of the processor spent on inputs, seconds of the clock, inputs tried, edges covered."""
+
+    def __init__(self, name, out, *, resume):
+        self.name, self.folder = name, out / name
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.log, self.kept = self.folder / "log", self.folder / "progress.json"
+        self.done = {"cpu": 0.0, "clock": 0.0, "inputs": 0, "coverage": 0}
+        self.status = 0
+        if resume and self.kept.exists():
+            self.done |= json.loads(self.kept.read_text())
+
+    def take_turn(self, seconds):
+        """Let one child fuzz."""
+        began = time.monotonic()
+        self.status, used = turn(self.name, seconds, self.folder.parent, self.log)
+        text = self.log.read_text(errors="replace")
+        self.done["cpu"] += used
+        self.done["clock"] += time.monotonic() - began
+        self.done["inputs"] += max((int(n) for n in re.findall(r"number_of_executed_units: (\d+)", text)), default=0)
+        self.done["coverage"] = max([self.done["coverage"], *(int(n) for n in re.findall(r"cov: (\d+)", text))])
+        self.kept.write_text(json.dumps(self.done))
+
+    def told(self):
+        """Say in one line what came of it; True when all is well."""
+        slow = [] if self.status else too_slow(self.name, self.folder.parent)
+        fault = f"crashed: {self.log}" if self.status else "slow: " + ", ".join(slow) if slow else "no crash"
+        done = self.done
+        sys.stdout.write(f"{self.name:12} {done['inputs']:>10} inputs {done['cpu'] / 60:6.1f} CPU minutes  coverage {done['coverage']:>5}  {fault}\n")
+        sys.stdout.flush()
+        return not self.status and not slow
 
 
-def told(outcome, out):
-    """Say what came of one target; True when all is well."""
-    name, status, tried, covered, spent, log = outcome
-    slow = [] if status else too_slow(name, out)
-    fault = f"crashed: {log}" if status else "slow: " + ", ".join(slow) if slow else "no crash"
-    sys.stdout.write(f"{name:12} {tried:>10} inputs {spent / 60:6.1f} CPU minutes  coverage {covered:>5}  {fault}\n")
-    sys.stdout.flush()
-    return not status and not slow
+class Rota:
+    """Gives each free hand the target that has had least, until all have had their time or have crashed."""
+
+    def __init__(self, targets, seconds, unit):
+        self.waiting, self.finished = list(targets), []
+        self.seconds, self.unit = seconds, unit
+        self.lock = threading.Lock()
+
+    def work(self):
+        """Be a hand."""
+        while (target := self._next()) is not None:
+            left = self.seconds - target.done[self.unit]
+            target.take_turn(max(int(min(left, TURN_SECS)), 1))
+            with self.lock:
+                over = target.status or self.seconds - target.done[self.unit] < 1
+                (self.finished if over else self.waiting).append(target)
+            if over and not target.told():
+                self.failed = True
+
+    failed = False
+
+    def _next(self):
+        with self.lock:
+            self.waiting.sort(key=lambda target: target.done[self.unit])
+            return self.waiting.pop(0) if self.waiting else None
 
 
 def main():
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--seconds", type=int, default=60, help="for each target")
     parser.add_argument("--cpu", action="store_true", help="count seconds of the processor")
+    parser.add_argument("--resume", action="store_true", help="go on where a run that was stopped had come to")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("fuzz-out"))
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
@@ -133,10 +169,12 @@ def main():
         fuzz(given.target[0], given.seconds, given.out)
     from tests.fuzz.targets import TARGETS
 
+    targets = [Target(name, given.out, resume=given.resume) for name in given.target or TARGETS]
+    rota = Rota(targets, given.seconds, "cpu" if given.cpu else "clock")
     with ThreadPoolExecutor(given.jobs) as pool:
-        outcomes = pool.map(lambda name: run(name, given.seconds, given.out, given.cpu), given.target or TARGETS)
-        well = [told(outcome, given.out) for outcome in outcomes]
-    return int(not all(well))
+        for hand in [pool.submit(rota.work) for _ in range(given.jobs)]:
+            hand.result()
+    return int(rota.failed)
 
 
 if __name__ == "__main__":
