@@ -27,6 +27,8 @@ COMMANDS = {
     "sources": "sources",
     "case": "moves",
     "outbox": "moves",
+    "mail": "mail",
+    "contacts": "contacts",
     "privacy": "privacy",
     "ledger": "privacy",
     "version": "version",

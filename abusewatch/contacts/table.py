@@ -69,6 +69,46 @@ def load(path: Path) -> OperatorTable:
     return OperatorTable(entry for _, entry in entries.values())
 
 
+def put_line(path: Path, prefix: str, name: str, contact: str) -> bool:
+    """Write one line into the table, in place of the one of the same prefix; says whether there was one.
+
+    The new table is checked as a whole before it takes the place of the old; ContactsError when it has faults. Comments
+    and the order of lines stay.
+    """
+    faults: list[str] = []
+    entry = _entry([prefix, name, contact], "the new line", faults)
+    if entry is None:
+        raise ContactsError(faults)
+    cells = io.StringIO()
+    csv.writer(cells, lineterminator="").writerow([entry.network, entry.name, entry.email or ""])
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    same = [n for n, line in enumerate(lines) if _prefix_of(line) == str(entry.network)]
+    if same:
+        lines[same[0]] = cells.getvalue()
+    else:
+        lines.append(cells.getvalue())
+    part = path.with_name(f".{path.name}.part")
+    part.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    try:
+        load(part)
+    except ContactsError as error:
+        raise ContactsError([fault.replace(str(part), str(path)) for fault in error.faults]) from None
+    else:
+        part.chmod(path.stat().st_mode & 0o777)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return bool(same)
+
+
+def _prefix_of(line: str) -> str:
+    """Read the prefix of a line as it is written in full; "" for a comment, the header and what is no prefix."""
+    try:
+        return str(ipaddress.ip_network(line.partition(",")[0].strip().strip('"')))
+    except ValueError:
+        return ""
+
+
 def _rows(path: Path, text: str, faults: list[str]) -> Iterator[tuple[int, list[str]]]:
     """Yield (line number, cells) after checking the header; empty lines and `#` lines are skipped."""
     reader = csv.reader(io.StringIO(text), skipinitialspace=True, strict=True)

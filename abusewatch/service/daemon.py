@@ -17,7 +17,7 @@ import structlog
 import abusewatch
 from abusewatch import retention
 from abusewatch.casework import Casework
-from abusewatch.config.assemble import Setup, SetupError, assemble, dkim_keys
+from abusewatch.config.assemble import Setup, SetupError, assemble
 from abusewatch.config.load import Credentials
 from abusewatch.config.model import Config, Source, endpoint
 from abusewatch.contacts import ContactChain, ContactSettings, lookups
@@ -29,7 +29,7 @@ from abusewatch.detect.standing import standing
 from abusewatch.digests import Digests
 from abusewatch.inventory import Inventory
 from abusewatch.model import address
-from abusewatch.outbox import Delivery, Maildir, Seal, SmtpSettings, SmtpTransport, Transport, Verp
+from abusewatch.outbox import Delivery, Maildir
 from abusewatch.pipeline import Pipeline
 from abusewatch.reports.compose import Composer
 from abusewatch.reports.digest import DigestComposer
@@ -44,6 +44,7 @@ from abusewatch.service.exporters import report
 from abusewatch.service.intake import Feed, Intake
 from abusewatch.service.notify import notify, watchdog_secs
 from abusewatch.service.returns import Returns
+from abusewatch.service.transport import transport_of, verp_of
 from abusewatch.sources.activation import inherited_sockets
 from abusewatch.sources.tcp import TcpSettings, TcpSource
 from abusewatch.sources.udp import UdpSettings, UdpSource
@@ -172,7 +173,7 @@ class Daemon:
             for feed in self.intake.feeds:
                 memory.keep(self.setup.config.store.path, feed, now_us())
         await self.desk.write_turn()
-        if isinstance(self._transport(self.setup.config), Maildir):
+        if isinstance(transport_of(self.setup.config), Maildir):
             await self.desk.deliver_turn()  # a smart host is asked again after the next start; a folder takes no time
         self._log.info("stopped")
 
@@ -262,7 +263,7 @@ class Daemon:
         )
         digests = Digests(self.store, owners, contacts, DigestComposer(settings), policy)
         returns = self._returns(config, contacts)
-        delivery = Delivery(self.store, self._transport(config), now_us)
+        delivery = Delivery(self.store, transport_of(config), now_us)
         return Desk(
             self.store, casework, delivery, self.telemetry, returns=returns, contacts=contacts, digests=digests
         )
@@ -270,7 +271,7 @@ class Daemon:
     def _returns(self, config: Config, contacts: ContactChain) -> Returns | None:
         """Make the reader of bounces and answers; None when there is no folder for either."""
         folders = [folder for folder in (config.mail.bounces, config.mail.replies) if folder]
-        verp = _verp(config) if config.mail.bounces else None
+        verp = verp_of(config) if config.mail.bounces else None
         key = key_of(config.store.path, "message-id")
         return Returns(folders, self.store, key, verp=verp, opted_out=contacts.opted_out) if folders else None
 
@@ -305,16 +306,6 @@ class Daemon:
             health=Refusals(stored, setup.config.policy.never),
             lookups=self._lookups[1],
             kept_us=retention.days("contact") * retention.DAY_US,
-        )
-
-    @staticmethod
-    def _transport(config: Config) -> Transport:
-        mail = config.mail
-        if mail.smarthost is None:
-            return Maildir(mail.maildir or config.store.path / "maildir")
-        return SmtpTransport(
-            SmtpSettings(mail.smarthost, mail.port, mail.tls, username=mail.username, password=_password(config)),
-            Seal(config.sender.rpartition("@")[2], dkim_keys(config), _verp(config) if mail.bounces else None),
         )
 
     def _intake(self, setup: Setup) -> Intake:
@@ -418,18 +409,6 @@ def _source_status(feed: Feed) -> dict[str, Any]:
 
 def _same(one: Inventory, other: Inventory) -> bool:
     return (one.customers, one.prefixes, one.ports) == (other.customers, other.prefixes, other.ports)
-
-
-def _password(config: Config) -> str | None:
-    """Read the password from its own file, or from what systemd handed over."""
-    if config.mail.password_file:
-        return config.mail.password_file.read_text("utf-8").strip()
-    secret = Credentials().smtp_password
-    return secret.get_secret_value() if secret else None
-
-
-def _verp(config: Config) -> Verp:
-    return Verp(key_of(config.store.path, "message-id"), config.network.domain)
 
 
 def _links(config: Config) -> Links | None:

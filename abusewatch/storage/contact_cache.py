@@ -47,6 +47,21 @@ class SqliteContacts:
             ).fetchall()
         return [_known(row) for row in rows]
 
+    def known(self, now_us: int, limit: int = 1000) -> list[Known]:
+        """List every answer that has not expired, newest first."""
+        with self._database.reading() as db:
+            rows = db.execute(
+                f"SELECT {_COLUMNS} FROM contact WHERE expires_us > ? ORDER BY learned_us DESC, key LIMIT ?",  # noqa: S608  # a constant
+                (now_us, limit),
+            ).fetchall()
+        return [_known(row) for row in rows]
+
+    def remembered(self) -> list[tuple[str, Standing]]:
+        """List every mailbox that something is known of, in order of name."""
+        with self._database.reading() as db:
+            rows = db.execute("SELECT email, bounces, bounced_us, opted_out_us FROM contact_health ORDER BY email").fetchall()
+        return [(email, Standing(*rest)) for email, *rest in rows]
+
     def standing(self, emails: Iterable[str]) -> Mapping[str, Standing]:
         """Give what is known of mailboxes, by lower-case mailbox."""
         with self._database.reading() as db:

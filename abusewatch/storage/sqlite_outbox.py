@@ -184,9 +184,16 @@ class SqliteOutbox(SqliteBudgets):
         return [entry_of(row) for row in rows]
 
     def mail_named(self, message_id: str) -> tuple[str, str, str] | None:
-        """Give (audience, case, recipient) of the mail with a Message-ID; None when it is none of ours."""
+        """Give (audience, case, recipient) of the mail with a Message-ID; None when it is none of ours.
+
+        A customer's digest speaks of several cases, and an answer to it of nobody knows which: it names none.
+        """
         with self._db.reading() as db:
-            row = db.execute("SELECT audience, incident, recipient FROM outbox WHERE message_id = ?", (message_id,)).fetchone()
+            row = db.execute(
+                """SELECT audience, incident, recipient FROM outbox WHERE message_id = ?
+                   AND NOT (stage = 'digest' AND audience = 'customer')""",
+                (message_id,),
+            ).fetchone()
         return (row["audience"], row["incident"], row["recipient"]) if row else None
 
     def addressed(self, audience: str) -> list[tuple[str, str]]:
