@@ -23,11 +23,11 @@ class Rule(NamedTuple):
 
 
 TABLE = (
-    Rule("evidence", "addresses of attacked third parties, ports, times, counts", 7, "the case is closed",
+    Rule("evidence", "addresses of attacked third parties, ports, times, counts; locked under a key of the case", 7, "the case is closed",
          "to write the closing mail, to answer replies to it, and to open a case again that was closed by mistake"),
     Rule("incident", "the customer, his offending addresses, kind, times, counts, the desk's notes; no third party", 365, "the case is closed",
          "to know a customer who comes back, and to answer who was told of what"),
-    Rule("body", "the text of a mail: addresses of one attacked operator, or of the customer", 7, "it was sent or cancelled",
+    Rule("body", "the text of a mail: addresses of one attacked operator, or of the customer; locked under the key of its case", 7, "it was sent or cancelled",
          "to answer a reply that quotes nothing; the recipient has his copy"),
     Rule("stuck", "the text of a mail that waits for a person", 30, "it was held, refused or given up",
          "time for the desk to decide; later it is no longer worth sending"),
@@ -37,6 +37,8 @@ TABLE = (
          "time to find and mend the fault"),
     Rule("contact", "abuse mailboxes that registries name for networks, and networks nobody is known for", 7, "it was learned",
          "to ask a registry seldom, and to know whom to tell while it is down"),
+    Rule("key", "what locks the evidence and the mails of a case, and the pseudonyms of a year; itself locked by the key of the store", 0,
+         "the last thing it locks is deleted", "so that no copy of what was deleted can be read"),
 )  # fmt: skip
 
 

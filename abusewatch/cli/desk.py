@@ -8,7 +8,7 @@ import msgspec
 from abusewatch import retention
 from abusewatch.cli.output import Refused, config_option, json_option, print_json, print_lines, print_table
 from abusewatch.config import ConfigError, load
-from abusewatch.config.load import find
+from abusewatch.config.load import evidence_key, find
 from abusewatch.incidents import STATES
 from abusewatch.model.finding import iso
 from abusewatch.model.incident import Incident
@@ -56,7 +56,10 @@ def case_show(case_id: str, folder: Path | None, config: Path | None, *, as_json
         raise Refused(f"there is no case {case_id!r}; see `abusewatch case list`")
     entries = store.messages(incident=case_id)
     if as_json:
-        print_json(_case(incident) | {"messages": [_mail(entry) for entry in entries], "notes": [n._asdict() for n in store.notes(case_id)]})
+        print_json(
+            _case(incident)
+            | {"messages": [_mail(entry) for entry in entries], "notes": [n._asdict() for n in store.notes(case_id)]}
+        )
         return
     click.echo(f"{incident.id}: {incident.kind} by {incident.customer}, {incident.state}, severity {incident.severity}")
     for detection in incident.detections:
@@ -117,16 +120,30 @@ def outbox_show(mail_id: int, folder: Path | None, config: Path | None, *, raw: 
 def open_store(folder: Path | None, config: Path | None) -> SqliteStore:
     """Open the store that a command names; Refused when there is none, or none that can be used."""
     try:
-        path = (folder or load(config or find()).store.path) / "cases.db"
+        where, key_file = (folder, None) if folder else _named(config)
+        path = where / "cases.db"
         if not path.exists():
             raise Refused(f"{path}: no store here; is --store or --config right?")
-        store = SqliteStore(path, retention.limits())
+        store = SqliteStore(path, retention.limits(), key=_key(key_file))
     except ConfigError as error:
         raise Refused(str(error.faults[0])) from None
     except StorageError as error:
         raise Refused(str(error)) from None
     click.get_current_context().call_on_close(store.close)
     return store
+
+
+def _named(config: Path | None) -> tuple[Path, Path | None]:
+    """Give the store that a configuration names, and where its key lies."""
+    store = load(config or find()).store
+    return store.path, store.key_file
+
+
+def _key(file: Path | None) -> bytes | None:
+    try:
+        return evidence_key(file)
+    except OSError as error:
+        raise Refused(f"the key of the store cannot be read: {error.filename}: {error.strerror}") from None
 
 
 def _indented(text: str) -> str:

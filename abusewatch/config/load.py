@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsS
 
 from abusewatch.config.model import Config
 from abusewatch.config.position import Key, line_of, lines_of
+from abusewatch.storage.vault import store_key
 
 SEARCHED = (Path("/etc/abusewatch/abusewatch.toml"), Path("abusewatch.toml"))
 SECRET_WORDS = ("password", "passwd", "secret", "token", "private_key", "api_key")
@@ -50,6 +51,7 @@ class Credentials(BaseSettings):
 
     smtp_password: SecretStr | None = None
     customer_page_key: SecretStr | None = None
+    evidence_key: SecretStr | None = None
 
     @classmethod
     def settings_customise_sources(
@@ -63,6 +65,12 @@ class Credentials(BaseSettings):
         """Read files only: a secret in the environment is readable in /proc and inherited by children."""
         folder = os.environ.get("CREDENTIALS_DIRECTORY")
         return (SecretsSettingsSource(settings_cls, secrets_dir=folder),) if folder else (init_settings,)
+
+
+def evidence_key(file: Path | None) -> bytes | None:
+    """Read the key of the store where it lies elsewhere than beside it; None where it does not. OSError when it cannot be."""
+    secret = Credentials().evidence_key
+    return store_key(file, secret.get_secret_value() if secret else None)
 
 
 def find() -> Path:

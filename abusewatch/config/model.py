@@ -212,6 +212,11 @@ class Store(Section):
     path: Place = Field(
         default=Path("/var/lib/abusewatch"), description="Folder of the database; one process at a time holds it."
     )
+    key_file: Place | None = Field(
+        default=None,
+        description="File with the key that locks evidence and texts of mails. Default: the systemd credential `evidence-key`, "
+        "else `evidence.key` in the store, made at the first start.",
+    )
 
 
 class Mail(Section):

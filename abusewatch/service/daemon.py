@@ -18,7 +18,7 @@ import abusewatch
 from abusewatch import retention
 from abusewatch.casework import Casework
 from abusewatch.config.assemble import Setup, SetupError, assemble
-from abusewatch.config.load import Credentials
+from abusewatch.config.load import Credentials, evidence_key
 from abusewatch.config.model import Config, Source, endpoint
 from abusewatch.contacts import ContactChain, ContactSettings, lookups
 from abusewatch.contacts.lookup import Lookup
@@ -118,8 +118,10 @@ class Daemon:
         async with AsyncExitStack() as stack:
             config = self.setup.config
             stack.enter_context(lock_state(config.store.path))
-            self.store = SqliteStore(config.store.path / "cases.db", retention.limits(), config.budgets.limits())
+            path, key = config.store.path / "cases.db", evidence_key(config.store.key_file)
+            self.store = SqliteStore(path, retention.limits(), config.budgets.limits(), key=key)
             stack.callback(self.store.close)
+            self.store.vault.require()
             await asyncio.to_thread(self.store.recover, now_us())
             self.links = _links(config)
             self.correlator = Correlator(self.store, self.telemetry, config.policy.settings().makes_case)

@@ -13,6 +13,7 @@ WHERE = {
     "outbox": ("outbox", "expires_us", "1"),
     "blocked": ("blocked", "expires_us", "1"),
     "contact": ("contact", "expires_us", "1"),
+    "key": ("case_key", "NULL", "1"),
 }
 """Class of the retention table -> its table, the column that says when a row runs out, and which rows it means."""
 

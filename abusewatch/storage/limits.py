@@ -10,7 +10,7 @@ class Limits(NamedTuple):
     """Microseconds after the end of the case (evidence, incidents) or of the mail's way (bodies, outbox rows).
 
     `body_us` is for mails sent or cancelled, `stuck_us` for those that wait for a person (held, parked, expired).
-    `contact_us` counts from the day a contact was learned; the chain sets it.
+    `key_us` is nothing: a key goes with the last thing it locks. `contact_us` counts from the day a contact was learned; the chain sets it.
     """
 
     evidence_us: int
@@ -20,3 +20,4 @@ class Limits(NamedTuple):
     outbox_us: int
     blocked_us: int
     contact_us: int
+    key_us: int

@@ -1,5 +1,6 @@
 """The store of the daemon: cases, mail and ledger in one SQLite file, joined in one transaction where it matters."""
 
+import contextlib
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
@@ -10,13 +11,14 @@ from abusewatch.model.incident import Incident
 from abusewatch.model.message import Audience, Message
 from abusewatch.outbox import Entry
 from abusewatch.outbox.budgets import Budgets
-from abusewatch.storage.database import Database
+from abusewatch.storage.database import Database, StorageError
 from abusewatch.storage.holdings import Holding, holdings
 from abusewatch.storage.ledger import GENESIS, Line, following
 from abusewatch.storage.limits import Limits
 from abusewatch.storage.sqlite_cases import SqliteCases
 from abusewatch.storage.sqlite_desk import SqliteDesk
 from abusewatch.storage.uptime import Uptime, uptime
+from abusewatch.storage.vault import Vault
 
 PURGES = {
     "evidence": ("evidence", "expires_us", "DELETE FROM evidence"),
@@ -33,15 +35,30 @@ class SqliteStore(SqliteCases, SqliteDesk):
     """All of it. Every call is one transaction, durable on return; any thread may call."""
 
     def __init__(
-        self, path: Path, limits: Limits, budgets: Budgets | None = None, clock: Uptime = uptime
+        self,
+        path: Path,
+        limits: Limits,
+        budgets: Budgets | None = None,
+        clock: Uptime = uptime,
+        key: bytes | None = None,
     ) -> None:
         """Open or make the file; StorageError when it is damaged or of a later version.
 
-        Whoever sends gives `budgets`; `clock` is what they are reckoned by.
+        Whoever sends gives `budgets`; `clock` is what they are reckoned by. `key` locks what names third parties; without
+        one it lies beside the file.
         """
         self.database = Database(path)
-        SqliteCases.__init__(self, self.database, limits)
-        SqliteDesk.__init__(self, self.database, limits, budgets, clock)
+        self.vault = Vault(self.database, key)
+        SqliteCases.__init__(self, self.database, self.vault, limits)
+        SqliteDesk.__init__(self, self.database, self.vault, limits, budgets, clock)
+        if self.vault.fresh:
+            with self.database.transaction() as db:
+                self.vault.mark(db)
+                self.lock_what_lies_open()
+            with contextlib.suppress(
+                StorageError
+            ):  # a reader of another process; the log is emptied with the next purge
+                self.database.wipe()
 
     def close(self) -> None:
         """Close the file."""
@@ -135,13 +152,17 @@ class SqliteStore(SqliteCases, SqliteDesk):
 
     def _on_its_way(self, incident: str) -> bool:
         with self.database.reading() as db:
-            return db.execute("SELECT 1 FROM outbox WHERE incident = ? AND state <> 'held'", (incident,)).fetchone() is not None
+            return (
+                db.execute("SELECT 1 FROM outbox WHERE incident = ? AND state <> 'held'", (incident,)).fetchone()
+                is not None
+            )
 
     def blocked(self, incident: str | None = None) -> list[tuple[str, str, str, str]]:
         """List (incident, audience, recipient, reason) of mails that were not allowed to leave."""
         with self.database.reading() as db:
             rows = db.execute(
-                "SELECT incident, audience, recipient, reason FROM blocked WHERE ?1 IS NULL OR incident = ?1", (incident,)
+                "SELECT incident, audience, recipient, reason FROM blocked WHERE ?1 IS NULL OR incident = ?1",
+                (incident,),
             ).fetchall()
         return [tuple(row) for row in rows]
 
@@ -158,6 +179,9 @@ class SqliteStore(SqliteCases, SqliteDesk):
                 counts[name] = db.execute(f"{how} {where}", (now_us,)).rowcount
                 if counts[name]:
                     self._write_ledger(now_us, name, counts[name], column)
+            counts["key"] = self.vault.destroy(db, now_us, dry_run=dry_run)
+            if counts["key"] and not dry_run:
+                self._write_ledger(now_us, "key", counts["key"], "locks nothing")
         if not dry_run and any(counts.values()):
             self.database.wipe()
         return counts
@@ -170,11 +194,15 @@ class SqliteStore(SqliteCases, SqliteDesk):
     def ledger(self) -> list[Line]:
         """Read the ledger, oldest line first."""
         with self.database.reading() as db:
-            return [Line(*row) for row in db.execute("SELECT seq, at_us, class, count, rule, hash FROM ledger ORDER BY seq")]
+            return [
+                Line(*row) for row in db.execute("SELECT seq, at_us, class, count, rule, hash FROM ledger ORDER BY seq")
+            ]
 
     def _write_ledger(self, now_us: int, name: str, count: int, rule: str) -> None:
         with self.database.transaction() as db:
-            last = db.execute("SELECT seq, at_us, class, count, rule, hash FROM ledger ORDER BY seq DESC LIMIT 1").fetchone()
+            last = db.execute(
+                "SELECT seq, at_us, class, count, rule, hash FROM ledger ORDER BY seq DESC LIMIT 1"
+            ).fetchone()
             line = following(Line(*last) if last else GENESIS, now_us, name, count, rule)
             db.execute("INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?)", line)
 

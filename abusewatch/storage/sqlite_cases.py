@@ -9,11 +9,13 @@ from msgspec.structs import replace
 from abusewatch.evidence import without_evidence
 from abusewatch.incidents import Change, Noticed, seen, step
 from abusewatch.incidents.lifecycle import LifecycleError
+from abusewatch.model.finding import Detection
 from abusewatch.model.incident import Incident
 from abusewatch.storage.codec import decode_detection, decode_incident, decode_seen, encode
 from abusewatch.storage.database import Database
 from abusewatch.storage.limits import Limits
 from abusewatch.storage.merge import merged
+from abusewatch.storage.vault import Vault
 
 
 class SqliteCases:
@@ -22,9 +24,10 @@ class SqliteCases:
     Open incidents are kept decoded, and read anew when another process has written.
     """
 
-    def __init__(self, database: Database, limits: Limits) -> None:
-        """Take the open database."""
+    def __init__(self, database: Database, vault: Vault, limits: Limits) -> None:
+        """Take the open database, and what locks the evidence in it."""
         self._db = database
+        self._vault = vault
         self._limits = limits
         self._open: dict[str, Incident] = {}
         self._seen_version = -1
@@ -34,7 +37,8 @@ class SqliteCases:
         year = datetime.fromtimestamp(now_us // 1_000_000, UTC).year
         with self._db.transaction() as db:
             row = db.execute(
-                "INSERT INTO sequence VALUES (?, 1) ON CONFLICT (year) DO UPDATE SET last = last + 1 RETURNING last", (year,)
+                "INSERT INTO sequence VALUES (?, 1) ON CONFLICT (year) DO UPDATE SET last = last + 1 RETURNING last",
+                (year,),
             ).fetchone()
         return f"AW-{year}-{row[0]:06d}"
 
@@ -62,8 +66,11 @@ class SqliteCases:
             row = db.execute("SELECT * FROM incident WHERE id = ?", (ident,)).fetchone()
             if row is None:
                 return None
-            evidence = db.execute("SELECT body FROM evidence WHERE incident = ? ORDER BY rowid", (ident,)).fetchall()
-        return replace(_read(row), **({"detections": tuple(decode_detection(r["body"]) for r in evidence)} if evidence else {}))
+            evidence = db.execute(
+                "SELECT episode, body FROM evidence WHERE incident = ? ORDER BY rowid", (ident,)
+            ).fetchall()
+            opened = tuple(decode_detection(self._vault.open(ident, r["episode"], r["body"])) for r in evidence)
+        return replace(_read(row), **({"detections": opened} if opened else {}))
 
     def save(self, changes: Sequence[Change]) -> None:
         """Write all changes in one transaction."""
@@ -85,14 +92,15 @@ class SqliteCases:
         """Tell when the customer's last notice was written, and what had been seen by then."""
         with self._db.reading() as db:
             row = db.execute("SELECT at_us, body FROM noticed WHERE incident = ?", (ident,)).fetchone()
-        return Noticed(row["at_us"], decode_seen(row["body"])) if row else None
+            return Noticed(row["at_us"], decode_seen(self._vault.open(ident, "noticed", row["body"]))) if row else None
 
     def _note_notice(self, ident: str, now_us: int) -> None:
         """Keep what had been seen when a notice was written; within the transaction that puts it into the outbox."""
         found = self._open.get(ident) or self.incident(ident)
         if found is not None:
             with self._db.transaction() as db:
-                db.execute("INSERT OR REPLACE INTO noticed VALUES (?, ?, ?)", (ident, now_us, encode(seen(found))))
+                sealed = self._vault.seal(ident, "noticed", encode(seen(found)))
+                db.execute("INSERT OR REPLACE INTO noticed VALUES (?, ?, ?)", (ident, now_us, sealed))
 
     def move_incident(self, ident: str, event: str, now_us: int) -> Incident | None:
         """Let somebody move an incident by the lifecycle table.
@@ -132,7 +140,7 @@ class SqliteCases:
                 incident.state,
                 incident.updated_us,
                 incident.notified_us,
-                encode(without_evidence(incident)),
+                encode(self._without_strangers(incident)),
                 ends,
             ),
         )
@@ -140,12 +148,49 @@ class SqliteCases:
     def _write_evidence(self, db: sqlite3.Connection, incident: Incident, known: Incident | None) -> None:
         """Write the findings that are new or have grown; a closed case's evidence begins to run out."""
         old = {d.episode: d for d in known.detections} if known else {}
-        rows = [(incident.id, d.episode, encode(d)) for d in incident.detections if d.targets and old.get(d.episode) != d]
+        rows = [
+            (
+                incident.id,
+                label := self._vault.label(incident.id, d.episode),
+                self._vault.seal(incident.id, label, encode(d)),
+            )
+            for d in incident.detections
+            if d.targets and old.get(d.episode) != d
+        ]
         db.executemany(
-            "INSERT INTO evidence (incident, episode, body) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET body = excluded.body", rows
+            "INSERT INTO evidence (incident, episode, body) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET body = excluded.body",
+            rows,
         )
         ends = incident.updated_us + self._limits.evidence_us if incident.state == "closed" else None
         db.execute("UPDATE evidence SET expires_us = ? WHERE incident = ?", (ends, incident.id))
+
+    def _without_strangers(self, incident: Incident) -> Incident:
+        """Strip an incident for the years it is kept: no attacked address, and of a forged source only a stand-in."""
+        bare = without_evidence(incident)
+        return replace(bare, detections=tuple(self._masked(bare.id, d) for d in bare.detections))
+
+    def _masked(self, case: str, detection: Detection) -> Detection:
+        finding = detection.finding
+        if finding.direction != "spoofed":
+            return detection
+        stand_in = self._vault.pseudonym(case, finding.offender)
+        episode = detection.episode.replace(finding.offender, stand_in)
+        return replace(detection, episode=episode, finding=replace(finding, offender=stand_in))
+
+    def lock_what_lies_open(self) -> None:
+        """Lock the evidence that an earlier version wrote in the clear, in the caller's transaction."""
+        with self._db.transaction() as db:
+            for row in db.execute("SELECT rowid, incident, episode, body FROM evidence").fetchall():
+                label = self._vault.label(row["incident"], row["episode"])
+                sealed = self._vault.seal(row["incident"], label, row["body"])
+                db.execute("UPDATE evidence SET episode = ?, body = ? WHERE rowid = ?", (label, sealed, row["rowid"]))
+            for row in db.execute("SELECT id, body FROM incident").fetchall():
+                masked = encode(self._without_strangers(decode_incident(row["body"])))
+                db.execute("UPDATE incident SET body = ? WHERE id = ?", (masked, row["id"]))
+            for row in db.execute("SELECT id, incident, dedup, raw FROM outbox WHERE raw <> x''").fetchall():
+                sealed = self._vault.seal(row["incident"], row["dedup"], row["raw"])
+                db.execute("UPDATE outbox SET raw = ? WHERE id = ?", (sealed, row["id"]))
+            db.execute("DELETE FROM noticed")
 
     def _remember(self, incident: Incident) -> None:
         if incident.state == "closed":

@@ -8,7 +8,7 @@ from abusewatch.outbox import move
 from abusewatch.outbox.budgets import STALE_US, over
 from abusewatch.outbox.bundle import LEAST, MOST, Bundle
 from abusewatch.storage.sqlite_budgets import BREAKER, used
-from abusewatch.storage.sqlite_outbox import SqliteOutbox, entry_of
+from abusewatch.storage.sqlite_outbox import SqliteOutbox
 
 WAITING = f"state = 'held' AND (reason = '{BREAKER}' OR reason LIKE 'budget %') AND raw <> x'' AND stage <> 'digest'"
 """Held for want of budget alone, and not erased."""
@@ -48,10 +48,10 @@ class SqliteDigests(SqliteOutbox):
             return None
         newest = {}
         for row in rows:
-            spent = used(db, entry_of(row).message, budget_us)
+            spent = used(db, self._entry(row).message, budget_us)
             if spent.case_recipient < self.budgets.case_recipient_day:
                 newest[row["incident"]] = row
-        entries = tuple(entry_of(row) for row in list(newest.values())[:MOST])
+        entries = tuple(self._entry(row) for row in list(newest.values())[:MOST])
         if len(entries) < LEAST or self._full(db, entries[0].message, budget_us):
             return None
         first = entries[0].message

@@ -11,6 +11,7 @@ from abusewatch.storage.database import Database
 from abusewatch.storage.limits import Limits
 from abusewatch.storage.sqlite_budgets import BREAKER, SqliteBudgets
 from abusewatch.storage.uptime import Uptime
+from abusewatch.storage.vault import Vault
 
 OPEN = frozenset({"queued", "leased", "retrying"})
 STUCK = frozenset({"held", "parked", "expired"})
@@ -19,9 +20,12 @@ STUCK = frozenset({"held", "parked", "expired"})
 class SqliteOutbox(SqliteBudgets):
     """The mail part of the store."""
 
-    def __init__(self, database: Database, limits: Limits, budgets: Budgets | None, uptime: Uptime) -> None:
-        """Take the open database."""
+    def __init__(
+        self, database: Database, vault: Vault, limits: Limits, budgets: Budgets | None, uptime: Uptime
+    ) -> None:
+        """Take the open database, and what locks the texts of mails in it."""
         super().__init__(database, budgets, uptime)
+        self._vault = vault
         self._limits = limits
 
     def enqueue(
@@ -45,10 +49,13 @@ class SqliteOutbox(SqliteBudgets):
         self._insert(db, message, hold or self._refusal(db, message, budget_us), budget_us, now_us)
         return True
 
-    def _insert(self, db: sqlite3.Connection, message: Message, reason: str | None, budget_us: int, now_us: int) -> None:
+    def _insert(
+        self, db: sqlite3.Connection, message: Message, reason: str | None, budget_us: int, now_us: int
+    ) -> None:
         """Write a row: held for a reason, or queued and charged."""
         state = "held" if reason else "queued"
         row = {name: getattr(message, name) for name in message.__struct_fields__} | {
+            "raw": self._vault.seal(message.incident, message.dedup, message.raw),
             "state": state,
             "reason": reason or "",
             "created_us": now_us,
@@ -61,9 +68,7 @@ class SqliteOutbox(SqliteBudgets):
         db.execute(f"INSERT INTO outbox ({names}) VALUES ({marks})", row)  # noqa: S608  # names are ours
 
     @staticmethod
-    def _desk_hold(
-        db: sqlite3.Connection, message: Message, approve: frozenset[Audience] = frozenset()
-    ) -> str | None:
+    def _desk_hold(db: sqlite3.Connection, message: Message, approve: frozenset[Audience] = frozenset()) -> str | None:
         """Say why a mail waits for the desk: the desk holds its case, or has yet to approve it; None when it does not."""
         row = db.execute("SELECT held, approved FROM incident WHERE id = ?", (message.incident,)).fetchone()
         if row and row["held"]:
@@ -84,13 +89,13 @@ class SqliteOutbox(SqliteBudgets):
             ).fetchall()
             budget_us = self._tick(db, now_us)
             for row in rows:
-                message = entry_of(row).message
+                message = self._entry(row).message
                 if message.audience in quiet:
                     continue
                 reason = self._desk_hold(db, message) or self._refusal(db, message, budget_us)
                 if reason is None:
                     self._let_go(db, row["id"], move("held", "room"), budget_us, now_us)
-                    released.append(entry_of(row))
+                    released.append(self._entry(row))
         return released
 
     def _let_go(self, db: sqlite3.Connection, ident: int, state: str, budget_us: int, now_us: int) -> None:
@@ -130,7 +135,7 @@ class SqliteOutbox(SqliteBudgets):
                    RETURNING *""",
                 {"now": now_us, "limit": limit, "lease": lease_us, "longest": BACKOFF_LAST_SECS * SECOND_US},
             ).fetchall()
-        return sorted((entry_of(row) for row in rows), key=lambda entry: (entry.next_us, entry.id))
+        return sorted((self._entry(row) for row in rows), key=lambda entry: (entry.next_us, entry.id))
 
     def recover(self, now_us: int) -> int:
         """Give back every lease: for the start of the one daemon that holds the state folder. Returns how many."""
@@ -163,7 +168,9 @@ class SqliteOutbox(SqliteBudgets):
         if bounce.kind != "failed":
             return None
         with self._db.transaction() as db:
-            row = db.execute("SELECT * FROM outbox WHERE message_id = ? AND state = 'sent'", (bounce.message_id,)).fetchone()
+            row = db.execute(
+                "SELECT * FROM outbox WHERE message_id = ? AND state = 'sent'", (bounce.message_id,)
+            ).fetchone()
             if row is None:
                 return None
             state = move("sent", "bounced")
@@ -181,7 +188,7 @@ class SqliteOutbox(SqliteBudgets):
                    ORDER BY id LIMIT ?3""",
                 (state, incident, limit),
             ).fetchall()
-        return [entry_of(row) for row in rows]
+        return [self._entry(row) for row in rows]
 
     def mail_named(self, message_id: str) -> tuple[str, str, str] | None:
         """Give (audience, case, recipient) of the mail with a Message-ID; None when it is none of ours.
@@ -199,14 +206,16 @@ class SqliteOutbox(SqliteBudgets):
     def addressed(self, audience: str) -> list[tuple[str, str]]:
         """List every (case, recipient) of an audience that a mail was written to."""
         with self._db.reading() as db:
-            rows = db.execute("SELECT DISTINCT incident, recipient FROM outbox WHERE audience = ?", (audience,)).fetchall()
+            rows = db.execute(
+                "SELECT DISTINCT incident, recipient FROM outbox WHERE audience = ?", (audience,)
+            ).fetchall()
         return [(row["incident"], row["recipient"]) for row in rows]
 
     def message(self, ident: int) -> Entry | None:
         """Read one message."""
         with self._db.reading() as db:
             row = db.execute("SELECT * FROM outbox WHERE id = ?", (ident,)).fetchone()
-        return entry_of(row) if row else None
+        return self._entry(row) if row else None
 
     def move_message(self, ident: int, event: str, now_us: int) -> Entry | None:
         """Let the desk move a message by the table; None when there is none, OutboxError when it cannot be moved so."""
@@ -238,26 +247,25 @@ class SqliteOutbox(SqliteBudgets):
         body_us = self._limits.stuck_us if state in STUCK else self._limits.body_us
         return now_us + body_us, now_us + max(body_us, self._limits.outbox_us)
 
-
-def entry_of(row: sqlite3.Row) -> Entry:
-    """Read one row."""
-    return Entry(
-        id=row["id"],
-        message=Message(
-            message_id=row["message_id"],
-            dedup=row["dedup"],
-            incident=row["incident"],
-            audience=row["audience"],
-            sender=row["sender"],
-            recipient=row["recipient"],
-            subject=row["subject"],
-            raw=row["raw"],
-            sequence=row["sequence"],
-            stage=row["stage"],
-        ),
-        state=row["state"],
-        attempts=row["attempts"],
-        created_us=row["created_us"],
-        next_us=row["next_us"],
-        reason=row["reason"],
-    )
+    def _entry(self, row: sqlite3.Row) -> Entry:
+        """Read one row."""
+        return Entry(
+            id=row["id"],
+            message=Message(
+                message_id=row["message_id"],
+                dedup=row["dedup"],
+                incident=row["incident"],
+                audience=row["audience"],
+                sender=row["sender"],
+                recipient=row["recipient"],
+                subject=row["subject"],
+                raw=self._vault.open(row["incident"], row["dedup"], row["raw"]),
+                sequence=row["sequence"],
+                stage=row["stage"],
+            ),
+            state=row["state"],
+            attempts=row["attempts"],
+            created_us=row["created_us"],
+            next_us=row["next_us"],
+            reason=row["reason"],
+        )

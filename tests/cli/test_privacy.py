@@ -26,7 +26,7 @@ def test_inventory_purge_and_proof(abusewatch, store, tmp_path):
     assert json.loads(abusewatch("privacy", "purge", "--dry-run", "--json", *where).out)["body"] == 1
     assert store.messages()[0].message.raw
     assert "deleted" in abusewatch("privacy", "purge", *where).out
-    assert abusewatch("ledger", "verify", *where).out == "ledger: 2 line(s), whole\n"
+    assert abusewatch("ledger", "verify", *where).out == "ledger: 3 line(s), whole\n"
     with store.database.transaction() as db:
         db.execute("UPDATE ledger SET count = 7 WHERE seq = 1")
     ran = abusewatch("ledger", "verify", *where)
