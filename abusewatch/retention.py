@@ -39,6 +39,10 @@ TABLE = (
          "to ask a registry seldom, and to know whom to tell while it is down"),
     Rule("key", "what locks the evidence and the mails of a case, and the pseudonyms of a year; itself locked by the key of the store", 0,
          "the last thing it locks is deleted", "so that no copy of what was deleted can be read"),
+    Rule("mailbox", "mailboxes of operators that bounced; one that wants no more mail is kept until somebody takes that back", 30, "it bounced last",
+         "not to write where nobody reads; a month later it is tried again"),
+    Rule("exception", "prefixes of customers that a rule was silent about, and who said so", 90, "the exception ended",
+         "to answer why an attack was not told"),
 )  # fmt: skip
 
 

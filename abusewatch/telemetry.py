@@ -44,6 +44,7 @@ LOOKUP_OUTCOMES = (
 """`contacts.lookup.OUTCOMES`, said again because stages know no metrics; a test of the desk holds the two together."""
 PAGE_OUTCOMES = ("shown", "fixed", "noted", "refused", "limited", "unknown", "expired", "failed")
 REPLY_OUTCOMES = ("fixed", "note", "stop", "late", "people", "unknown", "automatic")
+SILENCES = ("policy", "exception")
 STAGES = ("decode", "detect", "casework", "delivery")
 
 
@@ -76,6 +77,7 @@ class Telemetry:
         self.detector_faults = c(
             "detector_faults", "Turns of a coded detector that gave nothing, by rule and reason", ("rule", "reason")
         )
+        self.silenced = c("findings_silenced", "Findings that made no case, by what kept them from it", ("by",), SILENCES)
         self.incidents = c("incidents", "Incidents entering a state", ("kind", "state"))
         self.messages = c("messages", "Messages entering a state", ("audience", "state"))
         self.smtp_attempts = c("smtp_attempts", "Deliveries tried")

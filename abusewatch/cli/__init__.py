@@ -25,6 +25,7 @@ COMMANDS = {
     "status": "status",
     "policy": "policy",
     "sources": "sources",
+    "allow": "allow",
     "case": "moves",
     "outbox": "moves",
     "mail": "mail",

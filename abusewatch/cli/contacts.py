@@ -161,12 +161,17 @@ def _setup(config: Path | None) -> Setup:
 def _chain(setup: Setup) -> ContactChain:
     """Make the daemon's chain over its store, or over nothing where there is none yet."""
     own, never = setup.inventory.contains, setup.config.policy.never
-    sources = lookups(setup.config.contacts.settings(), own)
+    settings = setup.config.contacts.settings()
     if not (setup.config.store.path / "cases.db").exists():
         return ContactChain(
-            setup.table, own, cache=MemoryCache(), health=Refusals(MemoryHealth(), never), lookups=sources
+            setup.table,
+            own,
+            cache=MemoryCache(),
+            health=Refusals(MemoryHealth(), never),
+            lookups=lookups(settings, own),
         )
     stored = SqliteContacts(_store(setup).database)
+    sources = lookups(settings, own, stored)
     return ContactChain(setup.table, own, cache=stored, health=Refusals(stored, never), lookups=sources)
 
 

@@ -57,6 +57,8 @@ def _show(found: dict[str, Any]) -> None:
         ("source", "listens", "received", "unlisted", "records", "lost", "dropped", "last"),
         [_source(source) for source in found["sources"]],
     )
+    for one in found["exceptions"]:
+        click.echo(f"exception: {one['rule']} is silent about some of our addresses until {one['until']}, by {one['author']}: {one['reason']}")
     waiting = ", ".join(f"{count} {state}" for state, count in found["outbox"].items() if count)
     click.echo(f"{found['incidents']} open incident(s); outbox: {waiting or 'empty'}")
 

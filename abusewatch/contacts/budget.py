@@ -1,10 +1,33 @@
 """How often strangers are asked: so many look-ups a day, and none of a registry that wants to be left alone."""
 
+import time
 from collections.abc import Callable
+from typing import Protocol
 
 FIRST_PAUSE_SECS = 60.0
 LONGEST_PAUSE_SECS = 3600.0
 DAY_SECS = 86_400.0
+
+
+class Spending(Protocol):
+    """Remembers over a restart how often strangers were asked. Any thread may call."""
+
+    def spend(self, source: str, per_day: int, now_us: int) -> bool:
+        """Take one look-up out of a source's day; False when it is used up."""
+
+
+class StoredBudget:
+    """A budget that a restart does not fill again, and that the daemon shares with a person at the command line."""
+
+    def __init__(self, source: str, per_day: int, spending: Spending) -> None:
+        """Take whose budget it is, the limit, and what remembers."""
+        self._source = source
+        self._per_day = per_day
+        self._spending = spending
+
+    def spend(self) -> bool:
+        """Take one look-up out of the budget; False when it is empty."""
+        return self._spending.spend(self._source, self._per_day, time.time_ns() // 1000)
 
 
 class Budget:

@@ -14,7 +14,7 @@ import dns.exception
 import dns.resolver
 from dns.rdatatype import TXT
 
-from abusewatch.contacts.budget import Budget
+from abusewatch.contacts.budget import Budget, StoredBudget
 from abusewatch.contacts.lookup import Found, Unavailable
 from abusewatch.model.mailbox import AddressError, addr_spec
 
@@ -38,13 +38,14 @@ class DnsLookup:
         zone: str = ZONE,
         per_day: int = PER_DAY,
         deadline_secs: float = DEADLINE_SECS,
+        budget: StoredBudget | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take the resolver; the system's when none is given, read at the first question."""
         self._resolver = resolver
         self._zone = zone
         self._deadline_secs = deadline_secs
-        self._budget = Budget(per_day, clock)
+        self._budget = budget or Budget(per_day, clock)
         self.counts: Counter[str] = Counter()
 
     async def lookup(self, address: str) -> Found:

@@ -14,7 +14,7 @@ import msgspec
 
 from abusewatch.contacts.answer import covering
 from abusewatch.contacts.bootstrap import SOURCES, Bootstrap, BootstrapError, Services, parse, snapshot
-from abusewatch.contacts.budget import Budget, Pauses
+from abusewatch.contacts.budget import Budget, Pauses, StoredBudget
 from abusewatch.contacts.entities import Named, abuse_contact
 from abusewatch.contacts.fetch import Fetcher, Reply, host_of
 from abusewatch.contacts.gate import Gate, Refused
@@ -40,6 +40,7 @@ class RdapLookup:
         services: Services | None = None,
         per_day: int = PER_DAY,
         fetcher: Fetcher | None = None,
+        budget: StoredBudget | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take the gate; with `services` those registries are asked and IANA's list is never fetched."""
@@ -47,7 +48,7 @@ class RdapLookup:
         self._refreshes = services is None
         self._refreshed_at: float | None = None
         self._fetcher = fetcher or Fetcher(gate)
-        self._budget = Budget(per_day, clock)
+        self._budget = budget or Budget(per_day, clock)
         self._pauses = Pauses(clock)
         self._clock = clock
         self.counts: Counter[str] = Counter()

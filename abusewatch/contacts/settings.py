@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from abusewatch.contacts.answer import ContactCache, MemoryCache
+from abusewatch.contacts.budget import Spending, StoredBudget
 from abusewatch.contacts.chain import ContactChain
 from abusewatch.contacts.dns import DnsLookup
 from abusewatch.contacts.gate import Gate
@@ -26,13 +27,23 @@ class ContactSettings:
     lookups_per_day: int = PER_DAY
 
 
-def lookups(settings: ContactSettings, own: Callable[[str], bool]) -> tuple[Lookup, ...]:
-    """Make the sources that may be asked. They know their budgets and pauses: keep them over a reload."""
+def lookups(
+    settings: ContactSettings, own: Callable[[str], bool], spending: Spending | None = None
+) -> tuple[Lookup, ...]:
+    """Make the sources that may be asked. They know their pauses: keep them over a reload.
+
+    Their budgets are remembered by `spending`, and without it forgotten with the process.
+    """
+    most = settings.lookups_per_day
+
+    def budget(source: str) -> StoredBudget | None:
+        return StoredBudget(source, most, spending) if spending else None
+
     found: list[Lookup] = []
     if settings.rdap:
-        found.append(RdapLookup(Gate(own), per_day=settings.lookups_per_day))
+        found.append(RdapLookup(Gate(own), per_day=most, budget=budget("rdap")))
     if settings.dns:
-        found.append(DnsLookup(per_day=settings.lookups_per_day))
+        found.append(DnsLookup(per_day=most, budget=budget("dns")))
     return tuple(found)
 
 

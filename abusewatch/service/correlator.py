@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from abusewatch.incidents import IncidentStore, correlate, decide
+from abusewatch.incidents import IncidentStore, correlate
 from abusewatch.model.finding import Detection
 from abusewatch.storage import StorageError
 from abusewatch.telemetry import Telemetry
 
+Silence = Callable[[Detection], str]
+"""What keeps a finding from making a case: `policy`, `exception`, or nothing ("")."""
 REMEMBERED = 65_536
 """Episodes known by name, to count each finding once; as many as the engine itself keeps open."""
 
@@ -19,15 +21,14 @@ REMEMBERED = 65_536
 class Correlator:
     """The sink of the pipeline. While the store fails, findings wait here, newest version each, and are saved with the next.
 
-    `makes_case` is the policy's word, and may be replaced (a reload): what it turns down is counted and logged, no more.
+    `silenced_by` says what keeps a finding from making a case, and may be replaced (a reload): such a one is counted and
+    logged, no more.
     """
 
-    def __init__(
-        self, store: IncidentStore, telemetry: Telemetry, makes_case: Callable[[Detection], bool] = decide.makes_case
-    ) -> None:
-        """Take the store, the counters and the policy."""
+    def __init__(self, store: IncidentStore, telemetry: Telemetry, silenced_by: Silence = lambda _: "") -> None:
+        """Take the store, the counters and what silences."""
         self.failing = ""
-        self.makes_case = makes_case
+        self.silenced_by = silenced_by
         self._store = store
         self._telemetry = telemetry
         self._waiting: dict[str, Detection] = {}
@@ -37,9 +38,10 @@ class Correlator:
     def __call__(self, detections: Sequence[Detection]) -> None:
         """Take what the engine found in one pane; called by the worker thread, returns when it is durable or waits here."""
         for detection in detections:
-            if self.makes_case(detection):
+            silenced_by = self.silenced_by(detection)
+            if not silenced_by:
                 self._waiting[detection.episode] = detection
-            self._count(detection)
+            self._count(detection, silenced_by)
         if self._waiting:
             self._save()
 
@@ -69,7 +71,7 @@ class Correlator:
                     customer=incident.customer,
                 )
 
-    def _count(self, detection: Detection) -> None:
+    def _count(self, detection: Detection, silenced_by: str) -> None:
         if detection.episode in self._known:
             return
         self._known[detection.episode] = None
@@ -77,7 +79,10 @@ class Correlator:
             self._known.popitem(last=False)
         finding = detection.finding
         self._telemetry.findings.labels(finding.rule, detection.status).inc()
+        if silenced_by:
+            self._telemetry.silenced.labels(silenced_by).inc()
         self._log.info(
             "finding", rule=finding.rule, kind=finding.kind, severity=finding.severity, offender=finding.offender,
             customer=finding.customer, targets=finding.targets, basis=finding.basis, status=detection.status,
+            silenced_by=silenced_by,
         )  # fmt: skip

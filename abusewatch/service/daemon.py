@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -29,6 +30,7 @@ from abusewatch.detect.standing import standing
 from abusewatch.digests import Digests
 from abusewatch.inventory import Inventory
 from abusewatch.model import address
+from abusewatch.model.finding import Detection, iso
 from abusewatch.outbox import Delivery, Maildir
 from abusewatch.pipeline import Pipeline
 from abusewatch.reports.compose import Composer
@@ -37,7 +39,7 @@ from abusewatch.reports.links import Links
 from abusewatch.reports.settings import ReportSettings
 from abusewatch.service import memory
 from abusewatch.service.control import Control, control_path
-from abusewatch.service.correlator import Correlator
+from abusewatch.service.correlator import Correlator, Silence
 from abusewatch.service.desk import Desk, now_us
 from abusewatch.service.endpoint import Endpoint
 from abusewatch.service.exporters import report
@@ -48,9 +50,10 @@ from abusewatch.service.transport import transport_of, verp_of
 from abusewatch.sources.activation import inherited_sockets
 from abusewatch.sources.tcp import TcpSettings, TcpSource
 from abusewatch.sources.udp import UdpSettings, UdpSource
-from abusewatch.storage import SqliteStore, lock_state
+from abusewatch.storage import SqliteStore, StorageError, lock_state
 from abusewatch.storage.contact_cache import SqliteContacts
 from abusewatch.storage.keys import key_of
+from abusewatch.storage.sqlite_exceptions import SqliteExceptions
 from abusewatch.telemetry import Telemetry
 
 GRACE_SECS = 20.0
@@ -124,7 +127,8 @@ class Daemon:
             self.store.vault.require()
             await asyncio.to_thread(self.store.recover, now_us())
             self.links = _links(config)
-            self.correlator = Correlator(self.store, self.telemetry, config.policy.settings().makes_case)
+            self.exceptions = SqliteExceptions(self.store.database)
+            self.correlator = Correlator(self.store, self.telemetry, self._silence(self.setup))
             self.desk = self._desk(self.setup)
             self.intake = self._intake(self.setup)
             commands = {"status": self._status, "sources": self._sources, "reload": self._reload_now}
@@ -237,7 +241,7 @@ class Daemon:
         self.desk.casework, self.desk.delivery, self.desk.returns = desk.casework, desk.delivery, desk.returns
         self.desk.contacts, self.desk.digests = desk.contacts, desk.digests
         self.store.budgets = setup.config.budgets.limits()
-        self.correlator.makes_case = setup.config.policy.settings().makes_case
+        self.correlator.silenced_by = self._silence(setup)
         if setup.rules != old.rules or not _same(setup.inventory, old.inventory):
             self.intake.swap(lambda _: self._pipeline(setup))
         self._declare()
@@ -291,6 +295,21 @@ class Daemon:
             replies=config.mail.replies is not None,
         )
 
+    def _silence(self, setup: Setup) -> Silence:
+        """Say of a finding what keeps it from making a case: the policy, a temporary exception, or nothing."""
+        policy = setup.config.policy.settings()
+
+        def silenced_by(detection: Detection) -> str:
+            if not policy.makes_case(detection):
+                return "policy"
+            finding = detection.finding
+            try:
+                return "exception" if self.exceptions.covers(finding.offender, finding.rule, now_us()) else ""
+            except (sqlite3.Error, StorageError):  # a failing disk silences nothing; that it fails is told when saving
+                return ""
+
+        return silenced_by
+
     def _own(self, address: str) -> bool:
         """Ask the inventory in force, also after a reload."""
         return self.setup.inventory.contains(address)
@@ -298,9 +317,9 @@ class Daemon:
     def _contacts(self, setup: Setup) -> ContactChain:
         """Make the chain. Look-ups are kept over a reload that does not touch them, with their budgets and pauses."""
         wanted = setup.config.contacts.settings()
-        if wanted != self._lookups[0]:
-            self._lookups = wanted, lookups(wanted, self._own)
         stored = SqliteContacts(self.store.database)
+        if wanted != self._lookups[0]:
+            self._lookups = wanted, lookups(wanted, self._own, stored)
         return ContactChain(
             setup.table,
             setup.inventory.contains,
@@ -330,7 +349,9 @@ class Daemon:
     async def _status(self) -> dict[str, Any]:
         """What `abusewatch status` shows; no address and no customer."""
         store = self.store
-        counts, incidents = await asyncio.to_thread(lambda: (store.counts(), store.open_incidents()))
+        counts, incidents, exceptions = await asyncio.to_thread(
+            lambda: (store.counts(), store.open_incidents(), self.exceptions.in_force(now_us()))
+        )
         return {
             "version": abusewatch.__version__,
             "pid": os.getpid(),
@@ -338,6 +359,10 @@ class Daemon:
             "problems": self.problems(),
             "sources": [_source_status(feed) for feed in self.intake.feeds],
             "rules": [{"id": rule.id, "status": rule.status} for rule in self.setup.rules],
+            "exceptions": [
+                {"rule": one.rule, "until": iso(one.until_us), "author": one.author, "reason": one.reason}
+                for one in exceptions
+            ],
             "incidents": len(incidents),
             "outbox": counts,
             "metrics_port": self.endpoint_port,

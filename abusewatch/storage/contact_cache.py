@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from abusewatch.contacts.answer import Answer, Known, key_of, keys, network
-from abusewatch.contacts.health import GOOD, Standing
+from abusewatch.contacts.health import GOOD, PASSED_OVER_US, Standing
 from abusewatch.contacts.lpm import Network
 from abusewatch.storage.database import Database
 
+DAY_US = 86_400_000_000
 _COLUMNS = "key, emails, name, source, learned_us, fresh_us, expires_us"
 
 
@@ -47,6 +48,16 @@ class SqliteContacts:
             ).fetchall()
         return [_known(row) for row in rows]
 
+    def spend(self, source: str, per_day: int, now_us: int) -> bool:
+        """Take one look-up out of a source's day; False when it is used up. A clock set back begins no new one."""
+        with self._database.transaction() as db:
+            row = db.execute("SELECT began_us, spent FROM lookup_day WHERE source = ?", (source,)).fetchone()
+            began_us, spent = row if row and now_us - row["began_us"] < DAY_US else (now_us, 0)
+            if spent >= per_day:
+                return False
+            db.execute("INSERT OR REPLACE INTO lookup_day VALUES (?, ?, ?)", (source, began_us, spent + 1))
+            return True
+
     def known(self, now_us: int, limit: int = 1000) -> list[Known]:
         """List every answer that has not expired, newest first."""
         with self._database.reading() as db:
@@ -78,9 +89,10 @@ class SqliteContacts:
         with self._database.transaction():
             one = self.standing([email]).get(email.lower(), GOOD).bounced(now_us)
             self._write(
-                """INSERT INTO contact_health (email, bounces, bounced_us) VALUES (?1, ?2, ?3)
-                   ON CONFLICT (email) DO UPDATE SET bounces = ?2, bounced_us = ?3""",
-                email, one.bounces, now_us,
+                """INSERT INTO contact_health (email, bounces, bounced_us, expires_us) VALUES (?1, ?2, ?3, ?4)
+                   ON CONFLICT (email) DO UPDATE SET bounces = ?2, bounced_us = ?3,
+                   expires_us = iif(opted_out_us IS NULL, ?4, NULL)""",
+                email, one.bounces, now_us, now_us + PASSED_OVER_US,
             )  # fmt: skip
 
     def delivered(self, email: str) -> None:
@@ -89,10 +101,10 @@ class SqliteContacts:
         self._write("UPDATE contact_health SET bounces = 0, bounced_us = NULL WHERE email = ?1", email)
 
     def opted_out(self, email: str, now_us: int) -> None:
-        """Note an opt-out; the first one counts."""
+        """Note an opt-out; the first one counts, and it has no end."""
         self._write(
             """INSERT INTO contact_health (email, opted_out_us) VALUES (?1, ?2)
-               ON CONFLICT (email) DO UPDATE SET opted_out_us = coalesce(opted_out_us, ?2)""",
+               ON CONFLICT (email) DO UPDATE SET opted_out_us = coalesce(opted_out_us, ?2), expires_us = NULL""",
             email, now_us,
         )  # fmt: skip
 

@@ -14,6 +14,8 @@ WHERE = {
     "blocked": ("blocked", "expires_us", "1"),
     "contact": ("contact", "expires_us", "1"),
     "key": ("case_key", "NULL", "1"),
+    "mailbox": ("contact_health", "expires_us", "1"),
+    "exception": ("exception", "expires_us", "1"),
 }
 """Class of the retention table -> its table, the column that says when a row runs out, and which rows it means."""
 

@@ -21,3 +21,5 @@ class Limits(NamedTuple):
     blocked_us: int
     contact_us: int
     key_us: int
+    mailbox_us: int
+    exception_us: int

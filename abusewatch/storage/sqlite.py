@@ -27,6 +27,8 @@ PURGES = {
     "outbox": ("outbox", "expires_us", "DELETE FROM outbox"),
     "blocked": ("blocked", "expires_us", "DELETE FROM blocked"),
     "contact": ("contact", "expires_us", "DELETE FROM contact"),
+    "mailbox": ("contact_health", "expires_us", "DELETE FROM contact_health"),
+    "exception": ("exception", "expires_us", "DELETE FROM exception"),
 }
 """Class of data -> its table, the column that says when it runs out, and how it goes."""
 

@@ -1,6 +1,6 @@
 """Promise: no more look-ups a day than allowed, and a failing host is left alone ever longer."""
 
-from abusewatch.contacts.budget import DAY_SECS, LONGEST_PAUSE_SECS, Budget, Pauses
+from abusewatch.contacts.budget import DAY_SECS, LONGEST_PAUSE_SECS, Budget, Pauses, StoredBudget
 
 
 class Clock:
@@ -51,3 +51,16 @@ def test_a_wish_is_obeyed_and_zero_is_not_a_licence():
     pauses.failed("x", 600.0)
     clock.now += 599
     assert pauses.pausing("x")
+
+
+def test_a_remembered_budget_asks_what_remembers():
+    class Spending:
+        asked = ()
+
+        def spend(self, source, per_day, now_us):
+            Spending.asked += ((source, per_day),)
+            return len(self.asked) < 2
+
+    budget = StoredBudget("rdap", 500, Spending())
+    assert (budget.spend(), budget.spend()) == (True, False)
+    assert Spending.asked == (("rdap", 500),) * 2

@@ -63,10 +63,11 @@ def fails(_changes):
 
 def test_what_the_policy_turns_down_is_counted_and_makes_no_case(detection):
     telemetry, store = Telemetry(), MemoryStore()
-    sink = Correlator(store, telemetry, lambda _: False)
+    sink = Correlator(store, telemetry, lambda _: "policy")
     sink([detection])
     assert store.open_incidents() == []
     assert value(telemetry, "findings", rule="ssh-login-attack", status="stable") == 1
-    sink.makes_case = lambda _: True
+    assert value(telemetry, "findings_silenced", by="policy") == 1
+    sink.silenced_by = lambda _: ""
     sink([detection])
     assert len(store.open_incidents()) == 1

@@ -4,6 +4,9 @@ import ipaddress
 from concurrent.futures import ThreadPoolExecutor
 
 from abusewatch.contacts.answer import Answer
+from abusewatch.contacts.health import PASSED_OVER_US
+from abusewatch.retention import limits
+from abusewatch.storage import SqliteStore
 from abusewatch.storage.contact_cache import SqliteContacts
 from abusewatch.storage.database import Database
 
@@ -47,3 +50,31 @@ def test_any_thread_may_ask(tmp_path):
         found = list(pool.map(lambda one: contacts.get(str(one[9]), 200), networks(100)))
     assert [known.network for known in found] == networks(100)
     database.close()
+
+
+def test_a_days_look_ups_survive_a_restart_and_a_clock_set_back(tmp_path):
+    day = 86_400_000_000
+    for allowed in ([True, True], [True, False]):
+        database = Database(tmp_path / "cases.db")
+        contacts = SqliteContacts(database)
+        assert [contacts.spend("rdap", 3, day), contacts.spend("rdap", 3, 1)] == allowed
+        assert contacts.spend("dns", 3, day)
+        database.close()
+    database = Database(tmp_path / "cases.db")
+    assert not SqliteContacts(database).spend("rdap", 3, 2 * day - 1)
+    assert SqliteContacts(database).spend("rdap", 3, 2 * day)
+    database.close()
+
+
+def test_a_mailbox_that_bounced_is_forgotten_and_a_wish_for_no_more_is_not(tmp_path):
+    store = SqliteStore(tmp_path / "cases.db", limits())
+    contacts = SqliteContacts(store.database)
+    contacts.bounced("a@x.example", 1)
+    contacts.opted_out("b@x.example", 1)
+    contacts.bounced("b@x.example", 2)
+    contacts.bounced("c@x.example", 1)
+    contacts.opted_out("c@x.example", 2)
+    assert limits().mailbox_us == PASSED_OVER_US
+    assert store.purge(10 * PASSED_OVER_US)["mailbox"] == 1
+    assert set(contacts.standing([f"{n}@x.example" for n in "abc"])) == {"b@x.example", "c@x.example"}
+    store.close()

@@ -56,14 +56,14 @@ def test_what_has_run_out_is_on_no_byte_of_the_disk_and_the_ledger_says_so(path,
 
     over = T0 + 1 + limits().evidence_us
     assert store.purge(over - 1, dry_run=True)["evidence"] == 0
-    assert store.purge(over, dry_run=True) == {"evidence": 1, "incident": 0, "body": 1, "outbox": 0, "blocked": 0, "contact": 0, "key": 1}
+    assert store.purge(over, dry_run=True) == {"evidence": 1, "incident": 0, "body": 1, "outbox": 0, "blocked": 0, "contact": 0, "mailbox": 0, "exception": 0, "key": 1}
     assert store.purge(over)["evidence"] == 1
     assert third.encode() not in everything(path)
     assert store.incident("AW-2026-000001").detections[0].targets == ()
 
     assert b"CANARY-BODY" not in everything(path)
     assert store.messages()[0].message.raw == b""
-    assert store.purge(T0 + 400 * DAY_US) == {"evidence": 0, "incident": 1, "body": 0, "outbox": 1, "blocked": 0, "contact": 0, "key": 0}
+    assert store.purge(T0 + 400 * DAY_US) == {"evidence": 0, "incident": 1, "body": 0, "outbox": 1, "blocked": 0, "contact": 0, "mailbox": 0, "exception": 0, "key": 0}
     assert b"abuse@operator.example" not in everything(path)
 
     lines = store.ledger()
