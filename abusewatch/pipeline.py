@@ -5,6 +5,7 @@ Left of `save` everything may be dropped but is counted (`counts`); right of it 
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -18,6 +19,7 @@ from abusewatch.model.finding import Detection
 from abusewatch.model.flow import FlowBatch
 from abusewatch.windows.conversations import Conversations
 from abusewatch.windows.panes import SECOND, Pane, Panes
+from abusewatch.windows.twins import Twins
 
 MOST_EMPTY_PANES = 40  # 200 s: the longest that a conversation waits for its outcome, and a rule for answers
 
@@ -41,6 +43,7 @@ class Pipeline:
     ) -> None:
         self.inventory = inventory
         self.panes = Panes(lateness_us=lateness_us, restart=restart)
+        self.twins = Twins()
         self.conversations = Conversations()
         self.engine = engine(rules, inventory, self.panes.pane_us)
         self.directions: Counter[str] = Counter()
@@ -76,6 +79,7 @@ class Pipeline:
 
     def _decide(self, pane: Pane) -> None:
         self._now_us = max(pane.end_us, self._now_us)
+        pane = replace(pane, rows=self.twins.once(pane.rows, pane.end_us, part=pane.part))
         self._sink(self.engine.close(pane, self.conversations.close(pane), len(self.inventory.slots)))
 
     def _pass_time(self, until_us: int) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from abusewatch.model.finding import Finding
+from abusewatch.model.flow import concat
 from tests import scenarios as s
 from tests.flows import T0, flows
 from tests.scenarios import OUT, OWN, ask, both, detections, host, rules_of, session
@@ -42,6 +43,17 @@ def test_two_exporters_with_one_interface_number_are_not_one_port():
     lines = [f"{k / 10} {k / 10} 192.0.2.{k % 50}:999 {host(k)}:80 tcp 2 80 S" for k in range(60)]
     batch = flows(*lines).with_columns(exporter=np.arange(60, dtype=np.uint32) % 2 + 3, input_if=np.full(60, 9, np.uint32))
     assert rules_of(detections(batch=batch)) == []
+
+
+@pytest.mark.parametrize(("exporters", "times"), [((1, 2), 1), ((1, 1), 1), ((0, 0), 2)])
+def test_what_is_exported_twice_is_counted_once(exporters, times):
+    """By two routers, or by one on the way in and on the way out without a word of it; rows of a table stand as they are."""
+    one = flows(*s.login_attack(240))
+    batch = concat([one.with_columns(exporter=np.full(len(one), number, np.uint32)) for number in exporters])
+    batch = batch.take(np.argsort(batch.end_us, kind="stable"))
+    (once,), (found,) = ({each.episode: each.finding for each in detections(batch=each)}.values() for each in (one, batch))
+    assert found.packets == pytest.approx(times * once.packets, rel=0.1)
+    assert found.flows == once.flows
 
 
 LOOKALIKES = {

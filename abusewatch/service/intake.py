@@ -149,6 +149,7 @@ class Intake:
         self._counted = time.monotonic()
         telemetry.watermark.set(self.newest_us / 1e6)
         counted = {
+            "twins": (telemetry.rejected.labels("exported_twice"), pipeline.twins.dropped),
             "late": (telemetry.late, pipeline.panes.late_rows),
             "panes": (telemetry.shed.labels("panes"), pipeline.panes.split_panes),
             "conversations": (telemetry.shed.labels("conversations"), pipeline.conversations.shed),
