@@ -3,7 +3,7 @@
 Templates of different ids and exporters with the same layout share one, so records are grouped by layout, not by template.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -58,7 +58,7 @@ Columns = dict[str, NDArray[np.unsignedinteger]]
 class Layout:
     """Where the wanted fields lie in a record of `record_length` octets: (column, offset, octets), sorted.
 
-    Records of variable length are first packed into this form (`pack`): `sources` then gives, for each column, the place of its field in the template.
+    Records of variable length are first packed into this form (`packer`): `sources` then gives, for each column, the place of its field in the template.
     """
 
     record_length: int
@@ -104,17 +104,22 @@ def layout_of(fields: Sequence[tuple[int, int, int]], length: int, *, variable: 
     return found if chosen and found.is_flow else None
 
 
-def pack(layout: Layout, data: bytes, record: list[tuple[int, int]]) -> bytes:
-    """Copy the wanted fields of a record of variable length, given where each of its fields lies, into a row of the layout's span."""
-    row = bytearray(layout.record_length)
-    for (name, offset, octets), place in zip(layout.columns, layout.sources, strict=True):
-        start, length = record[place]
-        taken = min(length, octets)
-        if name.endswith("_captured"):
-            row[offset : offset + 2] = min(length, FRAME_OCTETS).to_bytes(2, "big")
-        else:
-            row[offset : offset + taken] = data[start : start + taken]
-    return bytes(row)
+def packer(layout: Layout) -> Callable[[bytes, list[tuple[int, int]]], bytes]:
+    """Give the function that copies the wanted fields of a record of variable length, given where each of its fields lies, into a row of the layout."""
+    moves = [(name.endswith("_captured"), at, octets, place) for (name, at, octets), place in zip(layout.columns, layout.sources, strict=True)]
+
+    def pack(data: bytes, record: list[tuple[int, int]]) -> bytes:
+        row = bytearray(layout.record_length)
+        for captured, offset, octets, place in moves:
+            start, length = record[place]
+            if captured:
+                row[offset : offset + 2] = min(length, FRAME_OCTETS).to_bytes(2, "big")
+            else:
+                taken = min(octets, length)
+                row[offset : offset + taken] = data[start : start + taken]
+        return bytes(row)
+
+    return pack
 
 
 @lru_cache(maxsize=512)

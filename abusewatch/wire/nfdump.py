@@ -34,7 +34,7 @@ FILE_OCTETS, BLOCK_OCTETS = 40, 12
 MAX_RATE, UNCLEAR = 0xFFFF_FFFE, 0xFFFF_FFFF
 LATEST_MS = np.uint64(1 << 44)
 """The year 2527."""
-BLOCK_LIMIT = 64 << 20
+BLOCK_LIMIT = 16 << 20
 """Octets of a block, as stored and decompressed; nfdump 1.7 writes blocks of 1 to 5 MiB."""
 MAX_ELEMENTS = 64
 """Of one record; nfdump 1.7 knows some 40."""

@@ -15,7 +15,7 @@ from abusewatch.wire.domains import Domain, DomainStore, Message
 from abusewatch.wire.errors import Reason, WireError
 from abusewatch.wire.found import Context, Found
 from abusewatch.wire.headers import HEADER_OCTETS, IPFIX, VERSION_5, VERSION_9
-from abusewatch.wire.layout import Layout, pack
+from abusewatch.wire.layout import Layout, packer
 from abusewatch.wire.refusals import NOBODY, Refusals
 from abusewatch.wire.samples import SampleWalk
 from abusewatch.wire.sampling import RateTable
@@ -261,14 +261,18 @@ class Ring:
     def _take_variable(self, row: int, found: DataSet) -> int:
         template, layout = found.template, found.template.layout
         size = 0
+        pack = None if layout is None else packer(layout)
+        rows: list[tuple[bytes, int, Message]] = []
         try:
             for spans in read_records(template, found.data, found.start, found.end, found.limit):
                 size += 1
-                if layout is not None:
-                    self.found.packed[layout].append((pack(layout, found.data, spans), row, found.message))
+                if pack is not None:
+                    rows.append((pack(found.data, spans), row, found.message))
         except WireError as error:
             self.counts[error.reason] += 1
-        if layout is None and not template.options:
+        if layout is not None:
+            self.found.packed[layout] += rows
+        elif not template.options:
             self.counts[Reason.NOT_A_FLOW] += size
         return size
 

@@ -97,6 +97,7 @@ class SampleWalk:
     def __init__(self, ring: U8, length: I64, records: I64, counts: Refusals, exporter: U32) -> None:
         self.ring, self.length, self.records, self.counts, self.exporter = ring, length, records, counts, exporter
         self.sampled = Sampled()
+        self.apart: list[tuple[int, int, int, int]] = []
 
     def walk(self, rows: I64, start: I64, samples: I64) -> None:
         """Read all samples: `start` is the offset of the first in each datagram, `samples` how many its head announces."""
@@ -118,13 +119,16 @@ class SampleWalk:
             except WireError as error:
                 self.counts[error.reason] += 1
         self.counts.exporter = NOBODY
+        if self.apart:
+            self.sampled.numbers.append(np.array(self.apart).T)
+            self.apart = []
 
     def _take(self, row: int, data: bytes, sample: sflow.Sample, *, again: bool = False) -> None:
         if sample.kind in {sflow.COUNTERS, sflow.EXPANDED_COUNTERS}:
             self.counts[Reason.COUNTER_SAMPLE] += 1
             return
         if sample.kind in {sflow.FLOW, sflow.EXPANDED_FLOW} and not again:
-            self.sampled.numbers.append(np.array([[row], [sample.source], [sample.sequence], [sample.rate]]))
+            self.apart.append((row, sample.source, sample.sequence, sample.rate))
         if not self.sampled.add(row, row * self.ring.shape[1], data, sample):
             self.counts[Reason.NOT_A_FLOW] += 1
 
@@ -132,6 +136,7 @@ class SampleWalk:
         """Advance all cursors by one sample a round; return the datagrams that are left over: too few, or with a sample that does not fit."""
         ring = self.ring.reshape(-1).view(">u4")
         over: list[tuple[I64, I64, I64]] = []
+        taken: list[tuple[I64, I64, I64, Bool]] = []
         at = start >> 2
         while len(rows) >= FEWEST:
             base, limit = rows * words, self.length[rows] >> 2
@@ -149,10 +154,12 @@ class SampleWalk:
             counters = (kind == sflow.COUNTERS) | (kind == sflow.EXPANDED_COUNTERS)
             self.counts.charge(Reason.COUNTER_SAMPLE, self.exporter[rows[counters]])
             self.counts.charge(Reason.NOT_A_FLOW, self.exporter[rows[~flow & ~counters]])
-            if flow.any():
-                self._flow_samples(ring, rows[flow], base[flow] + at[flow] + 2, base[flow] + end[flow], expanded[flow])
+            taken.append((rows[flow], base[flow] + at[flow] + 2, base[flow] + end[flow], expanded[flow]))
             more = samples > 1
             rows, at, samples = rows[more], end[more], samples[more] - 1
+        if taken:
+            # Of all rounds at once: what it costs is the number of numpy's calls more than that of samples.
+            self._flow_samples(ring, *(np.concatenate(columns) for columns in zip(*taken, strict=True)))
         over.append((rows, at << 2, samples))
         left, where, count = (np.concatenate(columns) for columns in zip(*over, strict=True))
         return left, where, count

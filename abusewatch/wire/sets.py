@@ -1,6 +1,7 @@
 """The sets of one NetFlow v9 or IPFIX datagram, in order: templates are stored, options taken in, data sets matched with their templates."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -16,8 +17,10 @@ MAX_SETS = 1_024
 MAX_RECORDS = 2_000
 """For one datagram: its own, and those that had waited for a template in it. 2,000 of 32 octets, a small one, fill the largest datagram; many more are
 made to cost us time."""
-MAX_TEMPLATES = 512
+MAX_TEMPLATES = 256
 """In one datagram. The most seen in the field is some forty."""
+MAX_FIELDS = 32_768
+"""In records of variable length, which are read field by field, for one datagram. Forty records of thirty fields fill a usual one."""
 BOOT = (0, 160)
 
 _TOLD = frozenset([
@@ -46,7 +49,7 @@ class DataSet:
 class Walk:
     """What a datagram held: its data sets, the numbers of templates it changed, and whether every set's template was known.
 
-    `records_left` and `templates_left` are what it may still cost.
+    `records_left`, `fields_left` and `templates_left` are what it may still cost.
     """
 
     sets: list[DataSet] = field(default_factory=list)
@@ -54,6 +57,7 @@ class Walk:
     complete: bool = True
     told: bool = False
     records_left: int = MAX_RECORDS
+    fields_left: int = MAX_FIELDS
     templates_left: int = MAX_TEMPLATES
 
 
@@ -104,6 +108,10 @@ _templates_again = lru_cache(maxsize=512)(_templates)
 def _limit(walk: Walk, template: Template, octets: int) -> int:
     """Take the records of a set off what the datagram may still cost; those that waited for its template are part of it."""
     limit = min(octets // template.length, walk.records_left)
+    if template.variable:
+        count = len(template.fields)
+        limit = min(limit, walk.fields_left // count)
+        walk.fields_left -= limit * count
     walk.records_left -= limit
     return limit
 
@@ -181,16 +189,30 @@ class SetReader:
             self._learn(domain, found)
 
     def _learn(self, domain: Domain, options: DataSet) -> None:
-        fields = options.template.fields
         try:
-            for spans in read_records(options.template, options.data, options.start, options.end, options.limit):
-                numbers: Numbers = {}
-                for (enterprise, number, _), (start, length) in zip(fields, spans, strict=True):
-                    if (enterprise, number) in _TOLD and 0 < length <= 8:
-                        numbers.setdefault((enterprise, number), int.from_bytes(options.data[start : start + length], "big"))
+            for numbers in _numbers(options):
                 if 0 < numbers.get(BOOT, 0) < 1 << 44:
                     domain.boot_ms = numbers[BOOT]
                 if not domain.rates.learn(numbers):
                     self._counts[Reason.SAMPLER_LIMIT] += 1
         except WireError as error:
             self._counts[error.reason] += 1
+
+
+def _numbers(options: DataSet) -> Iterator[Numbers]:
+    """Read, of each options record, what changes how later records are read; of an element that comes twice the first."""
+    template, data = options.template, options.data
+    wanted = {place: (enterprise, number) for place, (enterprise, number, _) in enumerate(template.fields) if (enterprise, number) in _TOLD}
+    places = list({key: place for place, key in reversed(wanted.items())}.items())
+    if template.variable:
+        for spans in read_records(template, data, options.start, options.end, options.limit):
+            yield {
+                key: int.from_bytes(data[start : start + length], "big")
+                for key, (start, length) in ((key, spans[place]) for key, place in places)
+                if 0 < length <= 8
+            }
+        return
+    sizes = [size for _, _, size in template.fields]
+    spots = [(key, sum(sizes[:place]), sizes[place]) for key, place in places if sizes[place] <= 8]
+    for start in range(options.start, options.start + options.limit * template.length, template.length):
+        yield {key: int.from_bytes(data[start + at : start + at + size], "big") for key, at, size in spots}

@@ -127,11 +127,11 @@ def _read_fields(cursor: Cursor, count: int, version: int) -> list[Field]:
     return fields
 
 
-def split_record(template: Template, data: bytes, start: int, end: int) -> tuple[list[tuple[int, int]], int]:
+def _split(sizes: tuple[int, ...], data: bytes, start: int, end: int) -> tuple[list[tuple[int, int]], int]:
     """Find where each field of one record lies: (start, length) pairs and the end of the record; WireError(BAD_RECORD) if it does not fit."""
     spans: list[tuple[int, int]] = []
     position = start
-    for _, _, size in template.fields:
+    for size in sizes:
         length = size
         if size == VARIABLE:
             # RFC 7011 7: one octet of length, or 255 and two octets.
@@ -150,12 +150,13 @@ def split_record(template: Template, data: bytes, start: int, end: int) -> tuple
 
 
 def read_records(template: Template, data: bytes, start: int, end: int, limit: int) -> Iterator[list[tuple[int, int]]]:
-    """Walk the records of one set field by field; what is left in the end, shorter than a record, is padding."""
+    """Walk the records of one set field by field: (start, length) pairs; what is left in the end, shorter than a record, is padding."""
+    sizes = tuple(size for _, _, size in template.fields)
     position = start
     for _ in range(limit):
         if position + template.length > end:
             return
-        spans, position = split_record(template, data, position, end)
+        spans, position = _split(sizes, data, position, end)
         yield spans
     if position + template.length <= end:
         raise WireError(Reason.RECORD_LIMIT, f"{limit} records")

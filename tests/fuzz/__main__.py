@@ -24,7 +24,9 @@ MOST_SECS = 5.0
 SLOW_MS = 50
 """Of the processor, on one input, without instrumentation (threats.md, reliability rows 1 to 3)."""
 TURN_SECS = 60
-"""A child's life. Under atheris numpy-heavy code grows by some 10 KB an input that it does not grow by alone; the corpus goes on in the next."""
+"""A child's life. Under atheris code grows by up to 10 KB an input that it does not grow by alone; the corpus goes on in the next."""
+SWOLLEN_MB = 256
+"""Resident memory at most, of a process that decodes one input without instrumentation."""
 
 
 class HangError(Exception):
@@ -95,6 +97,15 @@ def too_slow(name, out):
     return found
 
 
+def swells(name, path):
+    """Whether the input that a child ran out of memory at needs much of it by itself, without instrumentation."""
+    code = f"from tests.fuzz.targets import TARGETS\nTARGETS[{name!r}][0](open({str(path)!r}, 'rb').read())"
+    child = subprocess.Popen([sys.executable, "-c", code])
+    _, status, used = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    return child.returncode != 0 or used.ru_maxrss / 1_024 > SWOLLEN_MB
+
+
 class Target:
     """How far one target has come: seconds of the processor spent on inputs, seconds of the clock, inputs tried, edges covered."""
 
@@ -112,6 +123,11 @@ class Target:
         began = time.monotonic()
         self.status, used = turn(self.name, seconds, self.folder.parent, self.log)
         text = self.log.read_text(errors="replace")
+        full = sorted((self.folder / "crashes").glob("oom-*"))
+        if self.status and full and not any(swells(self.name, path) for path in full):
+            self.status = 0
+            for path in full:
+                path.unlink()
         self.done["cpu"] += used
         self.done["clock"] += time.monotonic() - began
         self.done["inputs"] += max((int(n) for n in re.findall(r"number_of_executed_units: (\d+)", text)), default=0)

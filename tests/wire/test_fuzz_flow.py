@@ -190,6 +190,6 @@ def test_one_datagram_costs_at_most_its_time(name):
 def test_the_time_is_seen_where_nothing_bounds_it(monkeypatch):
     """Negative control: with as many records as fit, the dearest datagram takes more than its time."""
     monkeypatch.setattr(sets, "MAX_RECORDS", 1 << 20)
-    monkeypatch.setattr(sets.Walk.__init__, "__defaults__", (*sets.Walk.__init__.__defaults__[:-2], 1 << 20, sets.MAX_TEMPLATES))
+    monkeypatch.setattr(sets.Walk.__init__, "__defaults__", (*sets.Walk.__init__.__defaults__[:-3], 1 << 20, 1 << 20, sets.MAX_TEMPLATES))
     with pytest.raises(AssertionError, match="ms"):
         test_one_datagram_costs_at_most_its_time("a template that variable options waited for")
