@@ -17,6 +17,7 @@ from abusewatch.detect.load import load as load_rules
 from abusewatch.detect.rule import Rule
 from abusewatch.inventory import Inventory, InventoryError
 from abusewatch.outbox.dkim import DkimError, DkimKey, load_key
+from abusewatch.reports import texts
 
 _T = TypeVar("_T")
 
@@ -57,6 +58,7 @@ def assemble(path: Path) -> Setup:
     own = _part(lambda: _inventory(config), faults)
     table = _part(lambda: contacts.load(config.contacts.table) if config.contacts.table else OperatorTable(), faults)
     faults.extend(_unfit_keys(config))
+    faults.extend(texts.faults(config.mail.templates) if config.mail.templates else [])
     lines = PolicyLines(path, config)
     if own is not None:
         faults.extend(lines.unknown_customers(own))

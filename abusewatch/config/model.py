@@ -159,6 +159,12 @@ class Network(Section):
         pattern=r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$",
         description="Domain of the provider; message identifiers end in it.",
     )
+    phone: str = Field(
+        default="",
+        max_length=40,
+        pattern=r"^[+0-9 ()./-]*$",
+        description="Telephone of the abuse desk, as mails and pages name it.",
+    )
     prefixes: tuple[OwnPrefix, ...] = Field(
         default=(), description="Own prefixes. Empty: those of the customers in the inventory."
     )
@@ -227,6 +233,10 @@ class Mail(Section):
     )
     sender: Mailbox | None = Field(
         default=None, description="Address mails come from and answers go to. Default: abuse@ your domain."
+    )
+    templates: ExistingPath | None = Field(
+        default=None,
+        description="Folder of your own texts, `LANGUAGE/FILE`; a file there replaces the shipped one of that name.",
     )
     smarthost: str | None = Field(
         default=None, description="Host that takes our mail. Without it mails are files in `maildir`."

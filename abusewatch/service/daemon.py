@@ -131,7 +131,7 @@ class Daemon:
             self.correlator = Correlator(self.store, self.telemetry, self._silence(self.setup))
             self.desk = self._desk(self.setup)
             self.intake = self._intake(self.setup)
-            commands = {"status": self._status, "sources": self._sources, "reload": self._reload_now}
+            commands = {"status": self.status, "sources": self._sources, "reload": self._reload_now}
             control = Control(control_path(config.store.path), commands, {"explain": self._explain})
             http = Endpoint(*endpoint(config.metrics.listen), self.telemetry, self.problems)
             for part in (http, control):
@@ -290,7 +290,9 @@ class Daemon:
             key_of(config.store.path, "message-id"),
             retention.days("evidence"),
             domain=config.network.domain,
+            phone=config.network.phone,
             language=config.policy.language,
+            templates=config.mail.templates,
             links=self.links,
             replies=config.mail.replies is not None,
         )
@@ -346,7 +348,7 @@ class Daemon:
         sources, rules = len(self.intake.feeds), len(self.setup.rules)
         return wrong[0] if wrong else f"{sources} source(s), {rules} rules, mail mode {self._mode}"
 
-    async def _status(self) -> dict[str, Any]:
+    async def status(self) -> dict[str, Any]:
         """What `abusewatch status` shows; no address and no customer."""
         store = self.store
         counts, incidents, exceptions = await asyncio.to_thread(
