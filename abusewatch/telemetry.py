@@ -23,7 +23,7 @@ PREFIX = "abusewatch_"
 OUTCOMES = ("decoded", "rejected", "unlisted")
 REJECTS = (
     "empty", "unknown_version", "truncated", "bad_length", "bad_set", "missing_template", "bad_template", "template_limit",
-    "template_changed", "template_evicted", "pending_dropped", "record_limit", "bad_record", "bad_sample", "bad_frame", "reserved_set",
+    "template_changed", "template_held", "template_evicted", "pending_dropped", "record_limit", "bad_record", "bad_sample", "bad_frame", "reserved_set",
     "sampler_limit", "not_a_flow", "counter_sample", "trailing_bytes", "clock", "duplicate", "exported_twice",
     "not_a_capture", "bad_block", "bad_linktype", "bad_compression", "too_large",
 )  # fmt: skip

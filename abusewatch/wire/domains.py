@@ -17,6 +17,10 @@ MAX_TEMPLATES_PER_DOMAIN = 1_024
 MAX_TEMPLATES_PER_EXPORTER = 4_096
 """A quarter of all, so that one exporter cannot leave the others without."""
 MAX_DOMAINS_PER_EXPORTER = 64
+MAX_HELD = 64
+"""Template numbers of a domain that may be in doubt at once; another new layout is believed."""
+SHORTEST_REFRESH_US, LONGEST_REFRESH_US = 30_000_000, 1_800_000_000
+"""Some exporters repeat their templates in every datagram, some every half hour."""
 MAX_PENDING_SETS = 32
 MAX_PENDING_OCTETS = 65_536
 MAX_PENDING_OCTETS_IN_ALL = 4 << 20
@@ -52,6 +56,19 @@ class PendingSet:
     message: Message
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Two layouts that one template number has been given, and which of them is right nobody knows yet.
+
+    `message` told the new one; from `until_us` on it is believed, as the old one would have been told again by then.
+    """
+
+    old: Template
+    new: Template
+    message: Message
+    until_us: int
+
+
 @dataclass(slots=True)
 class Domain:
     """The state of one observation domain; `slot` is its row in the column-wise state."""
@@ -64,6 +81,29 @@ class Domain:
     rates: Rates = field(default_factory=Rates)
     boot_ms: int = -1
     missing: int = 0
+    told: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """When each template was told last, and how long after the time before: 0 while it was told once only."""
+    held: dict[int, Held] = field(default_factory=dict)
+
+    def note(self, number: int, at_us: int, *, anew: bool) -> None:
+        """Note that a template was told, as a new one or once more."""
+        last_us, refresh_us = self.told.get(number, (at_us, 0))
+        if anew:
+            self.told[number] = at_us, 0
+        elif at_us > last_us:
+            self.told[number] = at_us, min(max(at_us - last_us, SHORTEST_REFRESH_US), LONGEST_REFRESH_US)
+        else:
+            self.told[number] = last_us, refresh_us
+
+    def doubts(self, number: int, at_us: int) -> int | None:
+        """Until when another layout for a template is not believed; None when it is.
+
+        A template that has been told again and again is told again within its own rhythm. If another layout turns up in between, twice that rhythm
+        shows which of them stays.
+        """
+        last_us, refresh_us = self.told.get(number, (0, 0))
+        until_us = last_us + 2 * refresh_us
+        return until_us if refresh_us and at_us <= until_us and len(self.held) < MAX_HELD else None
 
 
 class DomainStore:
@@ -137,6 +177,12 @@ class DomainStore:
         domain.templates.move_to_end(template.number)
         return old, evicted
 
+    def hold(self, domain: Domain, held: Held) -> None:
+        """Take a template out of use, because another layout was told for its number."""
+        del domain.templates[held.old.number]
+        self._count(domain.key[0], -1)
+        domain.held[held.old.number] = held
+
     def _make_room(self, domain: Domain) -> int:
         if len(domain.templates) >= MAX_TEMPLATES_PER_DOMAIN:
             return self._drop_oldest(domain)
@@ -148,7 +194,8 @@ class DomainStore:
         raise WireError(Reason.TEMPLATE_LIMIT, "templates of all exporters")
 
     def _drop_oldest(self, domain: Domain) -> int:
-        domain.templates.popitem(last=False)
+        number, _ = domain.templates.popitem(last=False)
+        domain.told.pop(number, None)
         self._count(domain.key[0], -1)
         return 1
 

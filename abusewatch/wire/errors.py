@@ -20,6 +20,7 @@ class Reason(StrEnum):
     BAD_TEMPLATE = "bad_template"
     TEMPLATE_LIMIT = "template_limit"
     TEMPLATE_CHANGED = "template_changed"
+    TEMPLATE_HELD = "template_held"
     TEMPLATE_EVICTED = "template_evicted"
     PENDING_DROPPED = "pending_dropped"
     RECORD_LIMIT = "record_limit"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from abusewatch.wire.cursor import Cursor
-from abusewatch.wire.domains import Domain, DomainStore, Message, PendingSet
+from abusewatch.wire.domains import Domain, DomainStore, Held, Message, PendingSet
 from abusewatch.wire.elements import SCOPE
 from abusewatch.wire.errors import Reason, WireError
 from abusewatch.wire.headers import HEADER_OCTETS, IPFIX
@@ -100,6 +100,11 @@ def _templates(body: bytes, version: int, options: bool) -> tuple[tuple[Template
     return tuple(found), None
 
 
+def _confirmed(held: Held | None, template: Template, message: Message) -> bool:
+    """Whether a layout in doubt was told once more, by another datagram."""
+    return held is not None and template == held.new and message != held.message
+
+
 CACHED_OCTETS = 2_048
 _templates_again = lru_cache(maxsize=512)(_templates)
 """Exporters repeat their templates every minute or even in each datagram; most sets of them were read before, octet for octet."""
@@ -151,12 +156,42 @@ class SetReader:
             self._store_template(domain, message, walk, template)
 
     def _store_template(self, domain: Domain, message: Message, walk: Walk, template: Template) -> None:
+        """Believe a template, unless it takes the number of one that has just been repeated: then it must be repeated itself (threat T3)."""
+        held = domain.held.pop(template.number, None)
+        known = domain.templates.get(template.number) if held is None else held.old
+        until_us = held.until_us if held is not None else domain.doubts(template.number, message.export_us)
+        if known is not None and known != template and until_us is not None and not _confirmed(held, template, message):
+            self._hold(domain, walk, Held(known, template, message, until_us), held)
+            return
+        restored = held is not None and template == held.old
+        if restored:
+            self._drop_pending(domain, template.number)  # nobody knows which layout they were written with
+        self._believe(domain, message, walk, template, restored=restored)
+
+    def _hold(self, domain: Domain, walk: Walk, doubt: Held, before: Held | None) -> None:
+        if before is None:
+            self._store.hold(domain, doubt)
+        elif before.new == doubt.new:
+            doubt = before  # the same datagram tells it twice
+        else:
+            self._drop_pending(domain, doubt.old.number)
+        if before is None or doubt is not before:
+            self._counts[Reason.TEMPLATE_CHANGED] += 1
+            walk.changed.append(doubt.old.number)
+        domain.held[doubt.old.number] = doubt
+
+    def _drop_pending(self, domain: Domain, number: int) -> None:
+        fresh, stale = self._store.take_pending(domain, number, 0)
+        self._counts[Reason.PENDING_DROPPED] += len(fresh) + stale
+
+    def _believe(self, domain: Domain, message: Message, walk: Walk, template: Template, *, restored: bool = False) -> None:
         try:
             old, evicted = self._store.put(domain, template)
         except WireError as error:
             self._counts[error.reason] += 1
             return
         self._counts[Reason.TEMPLATE_EVICTED] += evicted
+        domain.note(template.number, message.export_us, anew=not restored and (old is None or old != template))
         if old is not template and old != template:
             # A router that was set up anew, or somebody who would have its records read wrongly.
             self._counts[Reason.TEMPLATE_CHANGED] += old is not None
@@ -176,9 +211,15 @@ class SetReader:
             domain.templates.move_to_end(number)
             self._take(domain, walk, DataSet(template, data, start, end, message, _limit(walk, template, end - start)))
             return
+        held = domain.held.get(number)
+        if held is not None and message.export_us > held.until_us:
+            del domain.held[number]
+            self._believe(domain, message, walk, held.new)
+            self._data(domain, message, walk, number, data, start, end)
+            return
         walk.complete = False
-        domain.missing += 1
-        self._counts[Reason.MISSING_TEMPLATE] += 1
+        domain.missing += held is None
+        self._counts[Reason.MISSING_TEMPLATE if held is None else Reason.TEMPLATE_HELD] += 1
         if not self._store.keep_pending(domain, PendingSet(number, data[start:end], message)):
             self._counts[Reason.PENDING_DROPPED] += 1
 

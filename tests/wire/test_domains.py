@@ -2,6 +2,7 @@
 
 import struct
 import tracemalloc
+from collections import Counter
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -98,6 +99,104 @@ def test_a_flood_of_templates_costs_bounded_memory_and_nobody_else():
     grown = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
     assert grown < 8 << 20, f"{grown >> 20} MB"
+
+
+FORWARD, TURNED = [(8, 4), (12, 4), (7, 2), (11, 2)], [(12, 4), (8, 4), (11, 2), (7, 2)]
+
+
+class Router:
+    """One exporter whose template is told every `refresh` seconds; somebody else may speak in its name."""
+
+    def __init__(self, version):
+        self.decoder, self.version, self.sequence, self.counts = FlowDecoder(), version, 0, Counter()
+
+    def say(self, second, *sets):
+        self.sequence += 1
+        make = wire.v9 if self.version == 9 else wire.ipfix
+        decoded = wire.feed(self.decoder, [make(*sets, sequence=self.sequence, seconds=wire.NOW + second)])
+        self.counts.update(decoded.counts)
+        return [(address.text(row["src_hi"], row["src_lo"]), row["dst_port"]) for row in wire.rows(decoded)] if decoded.batches else []
+
+    def tell(self, second, fields):
+        return self.say(second, wire.fset(0 if self.version == 9 else 2, wire.template(256, *fields)))
+
+    def data(self, second, copies=1):
+        return self.say(second, wire.fset(256, *[wire.ip(wire.A) + wire.ip(wire.B) + struct.pack(">HH", 1000, 22)] * copies))
+
+
+@pytest.fixture(params=[9, 10])
+def router(request):
+    """Established: its template has been told three times, a minute apart."""
+    made = Router(request.param)
+    for second in (0, 60, 120):
+        made.tell(second, FORWARD)
+        assert made.data(second) == [(wire.A, 22)]
+    return made
+
+
+def test_a_forged_layout_between_two_refreshes_reads_no_record(router):
+    """T3: with a swapped template attacker and victim would change places."""
+    router.tell(130, TURNED)
+    assert router.data(131) == router.data(140) == []
+    assert router.tell(180, FORWARD) == []
+    assert router.data(181) == [(wire.A, 22)]
+    assert (router.counts[Reason.TEMPLATE_CHANGED], router.counts[Reason.TEMPLATE_HELD], router.counts[Reason.PENDING_DROPPED]) == (1, 2, 2)
+    router.tell(190, TURNED)
+    assert router.data(191) == [], "and again: it is not believed the second time because of the first"
+
+
+def test_a_new_layout_that_is_repeated_is_believed_and_what_waited_is_read(router):
+    router.tell(130, TURNED)
+    assert router.data(131, 3) == []
+    assert router.tell(190, TURNED) == [(wire.B, 1000)] * 3
+    assert router.data(191) == [(wire.B, 1000)]
+    assert router.counts[Reason.MISSING_TEMPLATE] == 0
+
+
+def test_the_same_datagram_twice_is_no_repetition(router):
+    turned = wire.fset(0 if router.version == 9 else 2, wire.template(256, *TURNED))
+    router.say(130, turned, turned)
+    assert router.data(131) == []
+
+
+def test_a_new_layout_is_believed_when_the_old_one_is_due_and_does_not_come(router):
+    router.tell(130, TURNED)
+    assert router.data(240) == []
+    assert router.data(241) == [(wire.B, 1000), (wire.B, 1000)]
+
+
+@pytest.mark.parametrize("second", [241, 3_600])
+def test_long_after_the_last_refresh_a_change_is_a_change(router, second):
+    router.tell(second, TURNED)
+    assert router.data(second + 1) == [(wire.B, 1000)]
+    assert router.counts[Reason.TEMPLATE_CHANGED] == 1
+
+
+def test_a_layout_that_was_told_once_only_may_be_replaced():
+    """RFC 7011 8.1: on UDP a new template takes the place of the old."""
+    router = Router(10)
+    router.tell(0, FORWARD)
+    router.tell(5, TURNED)
+    assert router.data(6) == [(wire.B, 1000)]
+
+
+def test_a_third_layout_starts_the_doubt_anew(router):
+    router.tell(130, TURNED)
+    router.data(131)
+    router.tell(132, [(8, 4), (12, 4), (11, 2), (7, 2)])
+    assert router.data(133) == []
+    router.tell(190, TURNED)
+    assert router.data(191) == []
+    assert router.tell(192, TURNED) == [(wire.B, 1000)]
+    assert router.counts[Reason.TEMPLATE_CHANGED] == 3
+
+
+def test_what_waits_in_doubt_is_bounded(router):
+    router.tell(130, TURNED)
+    for number in range(50):
+        router.data(131 + number)
+    assert len(router.tell(190, TURNED)) == domains.MAX_PENDING_SETS
+    assert router.counts[Reason.PENDING_DROPPED] == 50 - domains.MAX_PENDING_SETS
 
 
 class Swap(RuleBasedStateMachine):
