@@ -39,7 +39,7 @@ DETECTOR_FAULTS = ("raised", "overran", "died", "output", "pause", "disabled")
 TABLES = ("conversations", "followed", "episodes", "panes")
 LOOKUPS = ("rdap", "dns")
 LOOKUP_OUTCOMES = (
-    "asked", "found", "nobody", "budget", "paused", "throttled", "failed", "refused", "unreadable",
+    "asked", "found", "nobody", "undeliverable", "budget", "paused", "throttled", "failed", "refused", "unreadable",
 )  # fmt: skip
 """`contacts.lookup.OUTCOMES`, said again because stages know no metrics; a test of the desk holds the two together."""
 PAGE_OUTCOMES = ("shown", "fixed", "noted", "refused", "limited", "unknown", "expired", "failed")
@@ -103,6 +103,7 @@ class Telemetry:
         self.loaded = g("config_loaded_timestamp_seconds", "When the configuration in force was loaded, Unix time")
         self.clock_jumps = c("clock_jumps", "Wall clock jumps of more than a minute")
         self.waiting = g("datagrams_waiting", "Datagrams in the ring of a source", ("source",))
+        self.breaker = g("breaker_open", "1 while no mail to an audience leaves until the desk has looked", ("audience",), AUDIENCES[:2])
         self.outbox = g("outbox_messages", "Messages in the outbox", ("state",), MESSAGE_STATES[:-1])
         self.incidents_open = g("incidents_open", "Incidents that are not closed")
         self.ready = g("ready", "1 while the pipeline moves, 0 while starting, draining or stuck")

@@ -231,7 +231,7 @@ def headers(entry):
 
 @pytest.mark.parametrize("make", [lambda path: MemoryStore(), lambda path: SqliteStore(path / "cases.db", limits())])
 def test_a_case_of_some_days_is_one_thread_a_side(make, tmp_path):
-    """First mail, no second within a day however often it is seen, one update a day, and one closing mail when the clock closes it."""
+    """First mail, no second within a day however often it is seen, one update a day, and one closing mail when it has stopped."""
     store = make(tmp_path)
     work = Casework(store, Owners(), RESOLVER, Composer(SETTINGS), hold=None)
     for hour in range(49):
@@ -250,12 +250,12 @@ def test_a_case_of_some_days_is_one_thread_a_side(make, tmp_path):
         threads.setdefault(entry.message.recipient, []).append(entry)
     assert set(threads) == {"security@customer.example", "abuse@a.example", "abuse@b.example"}
     for entries in threads.values():
-        assert [(e.message.stage, (e.created_us - T0) // HOUR_US) for e in entries] == [("first", 0), ("update", 24), ("update", 48), ("closing", 48 + 72 )]
+        assert [(e.message.stage, (e.created_us - T0) // HOUR_US) for e in entries] == [("first", 0), ("update", 24), ("update", 48), ("closing", 72)]
         first, *others = [headers(e) for e in entries]
         assert first["References"] is None
         assert all(first["Message-ID"] in one["References"] for one in others)
         assert [one["In-Reply-To"] for one in others] == [headers(e)["Message-ID"] for e in entries[:-1]]
-        assert "for the last 72 hours" in " ".join(text_of(entries[-1].message.raw).split())
+        assert "for the last 24 hours" in " ".join(text_of(entries[-1].message.raw).split())
     store.close()
 
 

@@ -19,7 +19,7 @@ from abusewatch.wire.errors import Reason
 BASE_UNITS = ("_seconds", "_bytes", "_total", "_info", "_ratio")
 PLAIN_GAUGES = {
     "abusewatch_ready",
-    "abusewatch_datagrams_waiting",
+    "abusewatch_breaker_open", "abusewatch_datagrams_waiting",
     "abusewatch_outbox_messages",
     "abusewatch_incidents_open",
 }

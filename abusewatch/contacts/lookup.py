@@ -6,8 +6,8 @@ from typing import Literal, NamedTuple, Protocol, get_args
 from abusewatch.contacts.lpm import Network
 
 Trouble = Literal["budget", "paused", "throttled", "failed", "refused", "unreadable"]
-OUTCOMES = ("asked", "found", "nobody", *get_args(Trouble))
-"""What a source counts: questions sent out, and what came of every look-up."""
+OUTCOMES = ("asked", "found", "nobody", "undeliverable", *get_args(Trouble))
+"""What a source counts: questions sent out, what came of every look-up, and mailboxes of domains without a mail server."""
 
 
 class Found(NamedTuple):

@@ -7,6 +7,7 @@ from abusewatch.contacts.answer import ContactCache, MemoryCache
 from abusewatch.contacts.budget import Spending, StoredBudget
 from abusewatch.contacts.chain import ContactChain
 from abusewatch.contacts.dns import DnsLookup
+from abusewatch.contacts.domains import Deliverable, Domains
 from abusewatch.contacts.gate import Gate
 from abusewatch.contacts.health import ContactHealth, MemoryHealth
 from abusewatch.contacts.lookup import Lookup
@@ -44,7 +45,8 @@ def lookups(
         found.append(RdapLookup(Gate(own), per_day=most, budget=budget("rdap")))
     if settings.dns:
         found.append(DnsLookup(per_day=most, budget=budget("dns")))
-    return tuple(found)
+    domains = Domains()
+    return tuple(Deliverable(one, domains) for one in found)
 
 
 def chain(

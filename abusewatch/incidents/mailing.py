@@ -14,6 +14,9 @@ WAIT_US = 600_000_000
 ASK_US = 60_000_000
 """Until the first look at a case whose operators were not known yet."""
 
+OVER = frozenset({"quiet", "resolved", "closed"})
+"""States in which nothing has been seen of late, or somebody said that it is fixed."""
+
 
 class Step(NamedTuple):
     """The mail to write now (None: none), its number in the thread, and when to look again (None: at the next change)."""
@@ -27,20 +30,31 @@ def next_mail(incident: Incident, told: Told | None, last_us: int, now_us: int) 
     """Decide for one recipient. `told` is the last mail to him, `last_us` the last sighting that concerns him.
 
     Who was never told hears nothing of a closed case, and whose first mail has not left hears nothing more before it
-    has. A case the desk closed while the act was fresh was a mistake or is dealt with by hand: no mail says it stopped.
+    has. The closing mail is due when the act has stopped: after the quiet time, not when the case is filed three days
+    later. A case the desk closed while the act was fresh was a mistake or is dealt with by hand: no mail says it stopped.
     """
     if told is None:
         return Step(None if incident.state == "closed" else "first")
     following = told.sequence + 1
-    if incident.state == "closed":
-        stopped = now_us - incident.last_us >= SILENCE_US["quiet"]
-        return Step("closing" if stopped and told.sent and told.stage != "closing" else None, following)
+    if incident.state in OVER:
+        return _closing(incident, told, following, now_us)
     if last_us <= told.at_us:
         return Step(None)
     again_us = told.at_us + EVERY_US
     if now_us < again_us:
         return Step(None, again_us=again_us)
     return Step("update", following) if told.sent else Step(None, again_us=now_us + EVERY_US)
+
+
+def _closing(incident: Incident, told: Told, following: int, now_us: int) -> Step:
+    """Say that it has stopped, once, a day after the last mail at the earliest; and when that can be said."""
+    stopped_us = incident.last_us + SILENCE_US["active"]
+    if told.stage == "closing" or (incident.state == "closed" and (not told.sent or now_us < stopped_us)):
+        return Step(None, following)
+    due_us = max(stopped_us, told.at_us + EVERY_US)
+    if now_us < due_us:
+        return Step(None, following, due_us)
+    return Step("closing", following) if told.sent else Step(None, following, now_us + EVERY_US)
 
 
 def ask_again_us(incident: Incident, now_us: int) -> int | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal, NamedTuple, get_args
 
+from abusewatch.incidents.mailing import OVER
 from abusewatch.incidents.quiet import Quiet
 from abusewatch.model.finding import Detection
 from abusewatch.model.incident import Incident
@@ -177,7 +178,7 @@ class Policy:
     def _until_us(self, incident: Incident, audience: Audience, some: list[Detection], now_us: int) -> int | None:
         """Say until when an audience is left in peace with these findings; that a case is over is never urgent."""
         gravest = max((SEVERITIES.index(d.finding.severity) for d in some), default=-1)
-        if incident.state != "closed" and gravest >= SEVERITIES.index(self.urgent):
+        if incident.state not in OVER and gravest >= SEVERITIES.index(self.urgent):
             return None
         return self.peace_until_us(audience, now_us)
 

@@ -17,7 +17,7 @@ from abusewatch.outbox import Delivery
 from abusewatch.outbox.delivery import BATCH
 from abusewatch.service.returns import Returns
 from abusewatch.storage import SqliteStore, StorageError
-from abusewatch.telemetry import MESSAGE_STATES, Telemetry
+from abusewatch.telemetry import AUDIENCES, MESSAGE_STATES, Telemetry
 
 CASEWORK_SECS = 1.0
 DELIVERY_SECS = 2.0
@@ -170,6 +170,8 @@ class Desk:
         broken = await asyncio.to_thread(self._store.breakers)
         for breaker in broken:
             self._log.error("breaker open, no mail leaves", audience=breaker.audience, wanted=breaker.wanted)
+        for audience in AUDIENCES[:2]:
+            self._telemetry.breaker.labels(audience).set(any(breaker.audience == audience for breaker in broken))
         names = ", ".join(breaker.audience for breaker in broken)
         self.broken = f"breaker open, no mail to {names} leaves until the desk has looked" if names else ""
         if time.monotonic() < self._paused_until:

@@ -13,4 +13,4 @@ def test_look_ups_are_off_by_default(settings, sources):
 
 def test_the_budget_is_the_operators():
     made = chain(ContactSettings(rdap=True, lookups_per_day=7), OperatorTable(), lambda _: False)
-    assert made.lookups[0]._budget._per_day == 7
+    assert made.lookups[0]._inner._budget._per_day == 7

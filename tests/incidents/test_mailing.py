@@ -10,7 +10,9 @@ from tests.cases import SECOND, T0, incident
 ONE = incident(state="active")
 LAST = ONE.last_us
 OVER = LAST + SILENCE_US["quiet"]
-CLOSED = incident(state="closed")
+STOPPED = SILENCE_US["active"]
+CLOSED, QUIET, FIXED = (incident(state=state) for state in ("closed", "quiet", "resolved"))
+EARLIER = Told(0, "first", T0 - 2 * DAY_US, sent=True)
 SENT, UNSENT = Told(0, "first", T0, sent=True), Told(0, "first", T0, sent=False)
 
 
@@ -24,9 +26,17 @@ SENT, UNSENT = Told(0, "first", T0, sent=True), Told(0, "first", T0, sent=False)
         (ONE, Told(3, "update", T0, sent=True), LAST, T0 + DAY_US, Step("update", 4)),
         (ONE, UNSENT, LAST, T0 + DAY_US, Step(None, again_us=T0 + 2 * DAY_US)),
         (ONE, SENT, LAST, T0 - 400 * DAY_US, Step(None, again_us=T0 + DAY_US)),  # a clock set back frees nothing
+        (QUIET, SENT, LAST, LAST + STOPPED, Step(None, 1, T0 + DAY_US)),  # not two mails of a case in a day
+        (QUIET, SENT, LAST, T0 + DAY_US, Step("closing", 1)),
+        (QUIET, UNSENT, LAST, T0 + DAY_US, Step(None, 1, T0 + 2 * DAY_US)),
+        (QUIET, Told(4, "closing", T0, sent=True), LAST, OVER, Step(None, 5)),
+        (QUIET, None, LAST, LAST + STOPPED, Step("first")),
+        (FIXED, SENT, LAST, LAST + 1, Step(None, 1, T0 + DAY_US)),
+        (FIXED, EARLIER, LAST, LAST + 1, Step(None, 1, LAST + STOPPED)),  # who says so is believed when nothing comes any more
+        (FIXED, EARLIER, LAST, LAST + STOPPED, Step("closing", 1)),
         (CLOSED, None, LAST, OVER, Step(None)),
         (CLOSED, SENT, LAST, OVER, Step("closing", 1)),
-        (CLOSED, SENT, LAST, OVER - 1, Step(None, 1)),  # closed by the desk while it went on
+        (CLOSED, EARLIER, LAST, LAST + STOPPED - 1, Step(None, 1)),  # closed by the desk while it went on
         (CLOSED, UNSENT, LAST, OVER, Step(None, 1)),
         (CLOSED, Told(4, "closing", T0, sent=True), LAST, OVER, Step(None, 5)),
         (incident(state="reopened"), Told(4, "closing", T0, sent=True), LAST + SECOND, T0 + DAY_US, Step("update", 5)),

@@ -17,15 +17,8 @@ CREATE TABLE lookup_day (
     spent INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Whether mail can be delivered to a domain at all (MX or address), as the DNS said.
-CREATE TABLE mail_domain (
-    domain TEXT PRIMARY KEY,
-    takes_mail INTEGER NOT NULL,
-    expires_us INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-
 -- A mailbox that bounced is forgotten a month after the last bounce; one that wants no more is not.
 ALTER TABLE contact_health ADD COLUMN expires_us INTEGER;
 
--- Kinds of abuse whose cases were merged into this one while it lasts, and where a case was merged into.
+-- Where the findings, notes and mail of a case went that was merged into another.
 ALTER TABLE incident ADD COLUMN merged_into TEXT;
