@@ -1,6 +1,6 @@
 """What decoding costs: nanoseconds of the processor per record, by format, from a filled ring to flow batches. Synthetic data, one core.
 
-`python -m benchmarks.decode [--datagrams 1000] [--rounds 40] [--json]`, and part of `make bench`. The best round counts: processor time still swells when
+`python -m benchmarks.decode [--datagrams 1000] [--rounds 100] [--json]`, and part of `make bench`. The best round counts: processor time still swells when
 others use the same core's caches and its other thread. Beside each figure stands what a prototype reached, on a machine of its own.
 """
 
@@ -171,7 +171,7 @@ HEADING = f"{'ns of the processor per record':40} {'here':>8} {'bar':>6}   {'':6
 def main():
     parser = argparse.ArgumentParser(prog="python -m benchmarks.decode", description=__doc__.splitlines()[0])
     parser.add_argument("--datagrams", type=int, default=1000, help="in a ring")
-    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     if given.json:

@@ -14,6 +14,7 @@ from abusewatch.model.flow import I64
 
 WINDOW_US = 10_000_000
 WINDOWS = 5
+NEVER = np.iinfo(np.int64).min
 
 
 @dataclass(slots=True)
@@ -41,10 +42,10 @@ class Clocks:
 
     def add(self, slot: I64, ahead_us: I64, at_us: int) -> None:
         """Take how far each datagram's export time was ahead of `at_us`, when it came; by its domain's slot, of shape (n,)."""
-        slots, inverse = np.unique(slot, return_inverse=True)
-        youngest = np.full(len(slots), np.iinfo(np.int64).min)
-        np.maximum.at(youngest, inverse, ahead_us)
-        for number, ahead in zip(slots.tolist(), youngest.tolist(), strict=True):
+        youngest = np.full(int(slot.max(initial=-1)) + 1, NEVER)
+        np.maximum.at(youngest, slot, ahead_us)
+        slots = np.flatnonzero(youngest != NEVER)
+        for number, ahead in zip(slots.tolist(), youngest[slots].tolist(), strict=True):
             clock = self._clocks.get(number)
             if clock is None:
                 clock = self._clocks[number] = _Clock(at_us, ahead)
