@@ -1,21 +1,24 @@
 """Panes: equal slices of event time that close when the data says that time has passed.
 
-The watermark is the newest end time seen less the allowed lateness. A row belongs to the pane of its end, because that is when an exporter knows it.
-What comes for a closed pane is late: counted and left out, since putting it into another pane would invent a burst. A capture may restart its clock;
-with `restart` a step back of more than the lateness closes everything and begins anew.
+The watermark is the newest end time seen less the allowed lateness, which is learned (`windows.lag`), and never goes back. A row belongs to the pane of
+its end, because that is when an exporter knows it. What comes for a closed pane is late: counted and left out, since putting it into another pane would
+invent a burst. A capture may restart its clock; with `restart` a step back of more than the lateness closes everything and begins anew.
 """
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from abusewatch.model import rows as r
 from abusewatch.model.rows import Columns
+from abusewatch.windows.lag import Lag
 from abusewatch.windows.order import starts_of
 
 SECOND = 1_000_000
 BEGINNING = 1 << 62
+OPEN_PANES = 4  # full panes that may be open at a time; more are only needed where exporters hold much back
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,10 @@ class Pane:
 
 @dataclass(slots=True)
 class Panes:
-    """Collects rows and hands out panes in order of time. `row_budget` bounds memory: a pane that holds more closes early, as a part of itself."""
+    """Collects rows and hands out panes in order of time.
+
+    `row_budget` bounds memory: a pane that holds more closes early, as a part of itself; so does the oldest one when all together hold four times as much.
+    """
 
     pane_us: int = 5 * SECOND
     lateness_us: int = 10 * SECOND
@@ -45,6 +51,12 @@ class Panes:
     _sizes: dict[int, int] = field(default_factory=dict)
     _closed: int | None = None
     _newest_us: int = -BEGINNING
+    _reached: int = -BEGINNING
+    _lag: Lag = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin with the lateness given."""
+        self._lag = Lag(self.pane_us, self.lateness_us)
 
     def add(self, rows: Columns) -> list[Pane]:
         """Take rows in any order; give the panes that this closes, oldest first."""
@@ -58,7 +70,7 @@ class Panes:
             self.late_rows += int(len(fresh) - np.count_nonzero(fresh))
             rows, number = r.take(rows, fresh), number[fresh]
         self._file(rows, number)
-        return out + self._over_budget() + self.advance(self._newest_us - self.lateness_us)
+        return out + self._over_budget() + self.advance(max(self._newest_us - self.lateness_us, (self._reached + 1) * self.pane_us))
 
     def punctual(self, end_us: NDArray[np.int64]) -> NDArray[np.bool_] | None:
         """Which records, in the order in which they came, are not late; None: all. Judged one by one, so that batches change nothing."""
@@ -66,14 +78,36 @@ class Panes:
             return None
         if self._closed is not None and self.restart and int(end_us.max()) < self._closed * self.pane_us - self.lateness_us:
             return None
-        newest = max(self._newest_us, int(end_us.max()))
-        if int(end_us.min()) // self.pane_us > max(self._horizon(newest), -BEGINNING if self._closed is None else self._closed):
-            return None
-        before = np.maximum(np.maximum.accumulate(np.concatenate(([self._newest_us], end_us[:-1]))), self._newest_us)
-        closed = (before - self.lateness_us) // self.pane_us - 1
-        fresh: NDArray[np.bool_] = end_us // self.pane_us > (closed if self._closed is None else np.maximum(closed, self._closed))
+        begun = end_us[0] if self._newest_us == -BEGINNING else self._newest_us
+        newest = np.maximum.accumulate(np.concatenate(([begun], end_us)))  # before each record, and after the last
+        if self._closed is not None:
+            self._reached = max(self._reached, self._closed)
+        fresh = np.ones(len(end_us), np.bool_)
+        for first, stop in pairwise(self._turns(newest)):
+            fresh[first:stop] = self._in_time(end_us[first:stop], newest[first:stop])
+            if newest[stop] // self.pane_us > newest[stop - 1] // self.pane_us:
+                self._lag.turn()
+                self.lateness_us = self._lag.lateness_us
+        self._newest_us = int(newest[-1])
+        self._reached = max(self._reached, self._horizon(self._newest_us))
         self.late_rows += int(len(fresh) - np.count_nonzero(fresh))
         return None if fresh.all() else fresh
+
+    def _turns(self, newest: NDArray[np.int64]) -> list[int]:
+        """Where to cut records so that each part ends with one that reaches another pane: the lateness is settled after it, in every run."""
+        end = len(newest) - 1
+        if newest[0] // self.pane_us == newest[-1] // self.pane_us:
+            return [0, end]
+        turns: list[int] = (np.flatnonzero(np.diff(newest // self.pane_us)) + 1).tolist()
+        return [0, *turns] if turns[-1] == end else [0, *turns, end]
+
+    def _in_time(self, end_us: NDArray[np.int64], before: NDArray[np.int64]) -> NDArray[np.bool_] | bool:
+        self._lag.note(before - end_us)
+        reached, self._reached = self._reached, max(self._reached, self._horizon(int(before[-1])))
+        if int(end_us.min()) // self.pane_us > self._reached:
+            return True
+        fresh: NDArray[np.bool_] = end_us // self.pane_us > np.maximum((before - self.lateness_us) // self.pane_us - 1, reached)
+        return fresh
 
     def _horizon(self, newest_us: int) -> int:
         """The last pane that a watermark closes."""
@@ -89,7 +123,7 @@ class Panes:
     def flush(self) -> list[Pane]:
         """Close all that is open; afterwards the clock may start anywhere."""
         out = [self._close(n) for n in sorted(self._open)]
-        self._closed, self._newest_us = None, -BEGINNING
+        self._closed, self._newest_us, self._reached = None, -BEGINNING, -BEGINNING
         return out
 
     def _restarted(self, newest_us: int) -> list[Pane]:
@@ -111,8 +145,14 @@ class Panes:
 
     def _over_budget(self) -> list[Pane]:
         full = sorted(n for n, size in self._sizes.items() if size > self.row_budget)
+        held = sum(self._sizes.values()) - sum(self._sizes[n] for n in full)
+        for n in sorted(self._sizes.keys() - set(full)):
+            if held <= OPEN_PANES * self.row_budget:
+                break
+            held -= self._sizes[n]
+            full.append(n)
         self.split_panes += len(full)
-        return [self._close(n, part=True) for n in full]
+        return [self._close(n, part=True) for n in sorted(full)]
 
     def _close(self, n: int, *, part: bool = False) -> Pane:
         self._sizes.pop(n, None)
