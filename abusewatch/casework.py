@@ -7,7 +7,7 @@ next turn does it again, and what is in the outbox already is not put there twic
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from abusewatch.evidence import minimise, without_evidence
 from abusewatch.incidents import CaseStore, ContactResolver, Decision, Owners, Readers, decide
@@ -32,16 +32,32 @@ Policy = Callable[[Incident, int], Decision]
 class Composer(Protocol):
     """Writes mails. It gets an incident without evidence, and the view; it raises when a mail must not leave.
 
-    `stage` and `sequence` say which mail of the thread it is.
+    `stage` and `sequence` say which mail of the thread it is, `thread` under which case number that began, if another.
     """
 
     def compose_operator(
-        self, incident: Incident, view: View, contact: Contact, now_us: int, *, stage: Stage, sequence: int
+        self,
+        incident: Incident,
+        view: View,
+        contact: Contact,
+        now_us: int,
+        *,
+        stage: Stage,
+        sequence: int,
+        thread: str = "",
     ) -> Message:
         """Write to the operator of attacked networks."""
 
     def compose_customer(
-        self, incident: Incident, view: View, customer: Customer | None, now_us: int, *, stage: Stage, sequence: int
+        self,
+        incident: Incident,
+        view: View,
+        customer: Customer | None,
+        now_us: int,
+        *,
+        stage: Stage,
+        sequence: int,
+        thread: str = "",
     ) -> Message:
         """Write to the customer, at the first of his contacts; to our own desk when nobody is known."""
 
@@ -121,7 +137,8 @@ class Casework:
         readers, missing = self._readers.find(incident, decision)
         moments = [ask_again_us(incident, now_us) if missing else None]
         for reader in readers:
-            step = next_mail(incident, told.get((reader.audience, reader.recipient.lower())), reader.last_us, now_us)
+            last = told.get((reader.audience, reader.recipient.lower()))
+            step = next_mail(incident, last, reader.last_us, now_us)
             moments.append(step.again_us)
             if step.stage is None:
                 continue
@@ -133,7 +150,10 @@ class Casework:
                 continue
             room -= reader.audience == "operator"
             try:
-                messages += self._compose(reader, incident, decision, step.stage, step.sequence, now_us)
+                which = {"stage": step.stage, "sequence": step.sequence} | (
+                    {"thread": last.thread} if last and last.thread else {}
+                )
+                messages += self._compose(reader, incident, decision, which, now_us)
             except Exception as error:  # noqa: BLE001  # the other mails of the case survive one that cannot be written
                 blocked.append(Blocked(reader.audience, reader.recipient, type(error).__name__))
         moments.append(now_us + WAIT_US if waiting else None)
@@ -141,7 +161,7 @@ class Casework:
         return Written(tuple(messages), tuple(blocked), waiting, again_us, decision.approve)
 
     def _compose(
-        self, reader: Reader, incident: Incident, decision: Decision, stage: Stage, sequence: int, now_us: int
+        self, reader: Reader, incident: Incident, decision: Decision, which: Mapping[str, Any], now_us: int
     ) -> list[Message]:
         """Cut the view, have the mail written and look at it once more; no mail when there is nothing to show."""
         who = reader.who
@@ -155,8 +175,8 @@ class Casework:
             return []
         bare = without_evidence(incident, view)
         if isinstance(who, Contact):
-            message = self._composer.compose_operator(bare, view, who, now_us, stage=stage, sequence=sequence)
+            message = self._composer.compose_operator(bare, view, who, now_us, **which)
         else:
-            message = self._composer.compose_customer(bare, view, who, now_us, stage=stage, sequence=sequence)
+            message = self._composer.compose_customer(bare, view, who, now_us, **which)
         recheck(message, [(reader, incident)], self._own)
         return [message]

@@ -60,6 +60,23 @@ def note(case_id: str, text: str, author: str | None, folder: Path | None, confi
         raise _no_case(case_id)
 
 
+@case.command("merge")
+@click.argument("case_id")
+@click.argument("other")
+@click.option("--author", help="Who says so. Default: the name of the account.")
+@store_option
+@config_option
+def merge(case_id: str, other: str, author: str | None, folder: Path | None, config: Path | None) -> None:
+    """Move the findings, notes and mail of OTHER into CASE and close OTHER; both must be of one customer."""
+    try:
+        merged = open_store(folder, config).merge_cases(case_id, other, author or getpass.getuser(), _now_us())
+    except LifecycleError as error:
+        raise Refused(f"{case_id} and {other}: {error}") from None
+    if merged is None:
+        raise Refused(f"there is no case {case_id!r} or no case {other!r}; see `abusewatch case list`")
+    click.echo(f"{case_id}: {len(merged.detections)} finding(s); {other} is part of it now, and so is what follows of its kind")
+
+
 def _event(name: str, event: str, words: str) -> None:
     """Add a command that moves a case by one event of the lifecycle table."""
 

@@ -1,6 +1,6 @@
 """From findings to incidents: one per customer and kind while it lasts, and who may be told about it."""
 
-from abusewatch.incidents.correlate import correlate, identity
+from abusewatch.incidents.correlate import correlate, identity, join
 from abusewatch.incidents.lifecycle import STATES, Change, expire, step
 from abusewatch.incidents.policy import Decision, Policy, decide, everyone
 from abusewatch.incidents.readers import ContactResolver, Owners, Readers
@@ -24,6 +24,7 @@ __all__ = [
     "everyone",
     "expire",
     "identity",
+    "join",
     "seen",
     "since",
     "step",

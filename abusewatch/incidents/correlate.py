@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 from msgspec.structs import replace
 
-from abusewatch.incidents.lifecycle import Change, step
+from abusewatch.incidents.lifecycle import Change, LifecycleError, step
 from abusewatch.model.finding import Detection
 from abusewatch.model.incident import Incident
 from abusewatch.model.kinds import BASES, SEVERITIES
@@ -35,15 +35,40 @@ def correlate(
     Returns only the incidents that changed, in order of first mention.
     """
     current = {(i.customer, i.kind): Change(i, i.state) for i in open_incidents if i.state != "closed"}
+    merged = {(i.customer, kind): key for key, (i, _) in current.items() for kind in i.also}
     changed: dict[tuple[str, str], None] = {}
     for detection in detections:
-        key = identity(detection)
+        key = merged.get(identity(detection), identity(detection))
         known = current.get(key)
         after = _opened(detection, now_us, ids) if known is None else _joined(known.incident, detection, now_us)
         if known is None or after is not known.incident:
             current[key] = Change(after, known.before if known else None)
             changed[key] = None
     return [current[key] for key in changed]
+
+
+def join(one: Incident, other: Incident, now_us: int) -> tuple[Incident, Incident]:
+    """Bring the findings of `other` into `one`, where later ones of its kind follow; both as they are then.
+
+    LifecycleError when they are not two open cases of one customer.
+    """
+    if one.id == other.id or one.customer != other.customer:
+        raise LifecycleError("only two cases of one customer can be merged")
+    if "closed" in {one.state, other.state}:
+        raise LifecycleError("a case that is closed cannot be merged; open it again first")
+    whole = one
+    for detection in other.detections:
+        whole = _joined(whole, detection, now_us)
+    told = [us for us in (one.notified_us, other.notified_us) if us is not None]
+    goes_on = other.state in {"open", "active", "reopened"} and one.state in {"quiet", "resolved"}
+    state = step(one.state, "seen") if goes_on else step("open", "told") if one.state == "open" and told else one.state
+    kinds = dict.fromkeys((*one.also, other.kind, *other.also))
+    kinds.pop(one.kind, None)
+    kept = replace(
+        whole, state=state, also=tuple(kinds), notified_us=min(told, default=None),
+        opened_us=min(one.opened_us, other.opened_us), updated_us=now_us,
+    )  # fmt: skip
+    return kept, replace(other, state="closed", also=(), updated_us=now_us)
 
 
 def _opened(detection: Detection, now_us: int, ids: Callable[[int], str]) -> Incident:

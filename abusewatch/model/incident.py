@@ -9,6 +9,7 @@ class Incident(msgspec.Struct, frozen=True):
     """`id` is what people quote (AW-2026-000123); `customer` is the customer's id, or `address:ADDR` when no inventory names one.
 
     `state` is one of `incidents.lifecycle.STATES`. `detections` holds the newest version of each finding, by episode.
+    `also` are the kinds of cases that were merged into this one: their findings come here while it lasts.
     """
 
     id: str
@@ -24,3 +25,4 @@ class Incident(msgspec.Struct, frozen=True):
     opened_us: int
     updated_us: int
     notified_us: int | None = None
+    also: tuple[str, ...] = ()

@@ -27,9 +27,13 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class Told(NamedTuple):
-    """The last mail of a case to one recipient: `at_us` is when it was written, `sent` whether a server has taken it."""
+    """The last mail of a case to one recipient: `at_us` is when it was written, `sent` whether a server has taken it.
+
+    `thread` is the case under whose number the thread began, when that was merged into this one; else "".
+    """
 
     sequence: int
     stage: Stage
     at_us: int
     sent: bool
+    thread: str = ""

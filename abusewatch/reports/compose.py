@@ -47,7 +47,7 @@ class Composer:
         self._texts: dict[str, Texts] = {}
         self._language(settings.language)
 
-    def compose_operator(
+    def compose_operator(  # noqa: PLR0913  # what one mail is made of
         self,
         incident: Incident,
         view: View,
@@ -56,6 +56,7 @@ class Composer:
         *,
         stage: Stage = "first",
         sequence: int = 0,
+        thread: str = "",
         language: str | None = None,
     ) -> Message:
         """Write to the operator of attacked networks: text and XARF, or ARF where the abuse is mail.
@@ -87,12 +88,12 @@ class Composer:
         ]
         report = feedback or (xarf.REPORT if documents else ())
         attachments += [arf.headers()] if feedback else []
-        thread = recipient if contact.email else f"{recipient}#{contact.network}"
-        draft = _Draft(incident.id, "operator", recipient, thread, now_us, sequence, stage, report, attachments)
+        line = recipient if contact.email else f"{recipient}#{contact.network}"
+        draft = _Draft(incident.id, "operator", recipient, line, now_us, sequence, stage, report, attachments, thread)
         addresses = {row.dst for one in view.sections for row in (*one.by_target, *one.rows, one.total) if row.dst}
         return self._finish(draft, texts, values, view, addresses, {contact.network})
 
-    def compose_customer(
+    def compose_customer(  # noqa: PLR0913  # what one mail is made of
         self,
         incident: Incident,
         view: View,
@@ -101,6 +102,7 @@ class Composer:
         *,
         stage: Stage = "first",
         sequence: int = 0,
+        thread: str = "",
         recipient: str | None = None,
     ) -> Message:
         """Write to our customer, at `recipient` or his first contact.
@@ -121,8 +123,8 @@ class Composer:
         }
         to = addr_spec(known) if known else self._settings.sender
         values |= self._answers(incident.id, to, now_us) if known else NO_ANSWERS
-        thread = to if known else f"{to}#{incident.customer}"
-        draft = _Draft(incident.id, "customer", to, thread, now_us, sequence, stage, (), [])
+        line = to if known else f"{to}#{incident.customer}"
+        draft = _Draft(incident.id, "customer", to, line, now_us, sequence, stage, (), [], thread)
         return self._finish(draft, texts, values, view, set(), set(view.networks))
 
     def _answers(self, case: str, recipient: str, now_us: int) -> dict[str, str]:
@@ -188,7 +190,7 @@ class Composer:
         """
         settings = self._settings
         idents = [
-            message_id(settings.message_id_key, settings.domain, draft.case, f"{draft.audience}:{draft.thread}", n)
+            message_id(settings.message_id_key, settings.domain, draft.began or draft.case, f"{draft.audience}:{draft.thread}", n)
             for n in sorted({0, max(draft.sequence - 1, 0), draft.sequence})
         ]
         headers = [
@@ -212,6 +214,7 @@ class _Draft(msgspec.Struct, frozen=True):
     """What is decided of a mail before it is written.
 
     `thread` is the recipient, or what tells apart those mails that all go to our own desk because nobody else is known.
+    `began` is the case under which the thread began, when that was merged into this one.
     """
 
     case: str
@@ -223,6 +226,7 @@ class _Draft(msgspec.Struct, frozen=True):
     stage: Stage
     report: Headers
     attachments: list[Attachment]
+    began: str = ""
 
 
 def section_values(section: Section, view: View) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from abusewatch.storage.database import Database, StorageError
 from abusewatch.storage.holdings import Holding, holdings
 from abusewatch.storage.ledger import GENESIS, Line, following
 from abusewatch.storage.limits import Limits
-from abusewatch.storage.sqlite_cases import SqliteCases
 from abusewatch.storage.sqlite_desk import SqliteDesk
+from abusewatch.storage.sqlite_merging import SqliteMerging
 from abusewatch.storage.uptime import Uptime, uptime
 from abusewatch.storage.vault import Vault
 
@@ -33,7 +33,7 @@ PURGES = {
 """Class of data -> its table, the column that says when it runs out, and how it goes."""
 
 
-class SqliteStore(SqliteCases, SqliteDesk):
+class SqliteStore(SqliteMerging, SqliteDesk):
     """All of it. Every call is one transaction, durable on return; any thread may call."""
 
     def __init__(
@@ -51,7 +51,7 @@ class SqliteStore(SqliteCases, SqliteDesk):
         """
         self.database = Database(path)
         self.vault = Vault(self.database, key)
-        SqliteCases.__init__(self, self.database, self.vault, limits)
+        SqliteMerging.__init__(self, self.database, self.vault, limits)
         SqliteDesk.__init__(self, self.database, self.vault, limits, budgets, clock)
         if self.vault.fresh:
             with self.database.transaction() as db:

@@ -109,14 +109,14 @@ class SqliteOutbox(SqliteBudgets):
         """Give the last mail to each (audience, recipient in lower case) of the case; of one in a digest, when that left."""
         with self._db.reading() as db:
             rows = db.execute(
-                """SELECT one.audience, one.recipient, one.sequence, one.stage, coalesce(d.created_us, one.created_us) AS at_us,
+                """SELECT one.audience, one.recipient, one.dedup, one.sequence, one.stage, coalesce(d.created_us, one.created_us) AS at_us,
                    coalesce(d.state, one.state) AS state FROM outbox AS one LEFT JOIN outbox AS d ON d.id = one.folded_into
-                   WHERE one.incident = ? AND one.stage <> 'digest' ORDER BY one.sequence""",
+                   WHERE one.incident = ? AND one.stage <> 'digest' ORDER BY one.sequence, one.id""",
                 (incident,),
             ).fetchall()
         return {
             (row["audience"], row["recipient"].lower()): Told(
-                row["sequence"], row["stage"], row["at_us"], row["state"] == "sent"
+                row["sequence"], row["stage"], row["at_us"], row["state"] == "sent", _began(row["dedup"], incident)
             )
             for row in rows
         }
@@ -269,3 +269,9 @@ class SqliteOutbox(SqliteBudgets):
             next_us=row["next_us"],
             reason=row["reason"],
         )
+
+
+def _began(dedup: str, incident: str) -> str:
+    """Name the case a thread began under, when it was another one (the first part of `dedup`)."""
+    case = dedup.partition("|")[0]
+    return "" if case == incident else case

@@ -77,3 +77,12 @@ def test_the_breaker_is_closed_by_a_person(desk, store):
     assert len(store.breakers()) == 1
     assert desk("outbox", "resume", "operator").out == "operator: mail may leave again\n"
     assert store.breakers() == []
+
+
+def test_two_cases_of_a_customer_become_one(desk, store):
+    store.save(correlate(store.open_incidents(), [detection(kind="worm", rule="worm")], T0, store.next_id))
+    other = "AW-2026-000002"
+    assert f"{other} is part of it now" in desk("case", "merge", CASE, other).out
+    assert f"merged into {CASE}" in desk("case", "show", other).out
+    assert "closed" in desk("case", "merge", CASE, other).refused()
+    assert "no case" in desk("case", "merge", CASE, "AW-1999-000001").refused()
