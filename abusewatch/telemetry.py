@@ -9,7 +9,7 @@ under `PERSONAL_KEYS`.
 import hashlib
 import logging
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any, Literal, TextIO
 
 import structlog
@@ -67,6 +67,7 @@ class Telemetry:
         self.duplicates = c("exporter_duplicates", "Records or datagrams that came twice by those numbers", ("source",))
         self.restarts = c("exporter_restarts", "Leaps of those numbers: exporters that began anew", ("source",))
         self.exporters = g("exporters", "Exporters of a source that were heard", ("source",))
+        self._capture(c)
         self.rejected = c("rejected", "Datagrams, sets or frames not decoded", ("reason",), REJECTS)
         self.dropped = c("dropped", "Datagrams or rows given up for want of room", ("reason",), DROPS)
         self.late = c("late_records", "Records that came after their pane had closed")
@@ -112,6 +113,15 @@ class Telemetry:
         for audience in AUDIENCES[:2]:
             for state in MESSAGE_STATES:
                 self.messages.labels(audience, state)
+
+    def _capture(self, c: Callable[..., Counter]) -> None:
+        """What the sources say that take packets of an interface."""
+        self.packets = c("captured_packets", "Packets of an interface that its helper read", ("source",))
+        self.packets_lost = c(
+            "captured_packets_lost", "Packets of an interface given up: in the kernel's ring, or by the helper", ("source", "where")
+        )
+        self.packets_partial = c("captured_packets_partial", "Packets of an interface that are no IP, or whose headers are not whole", ("source",))
+        self.helpers = c("capture_helpers", "Connections of capture helpers: more than one is a restart", ("source",))
 
     def _counter(self, name: str, text: str, labels: tuple[str, ...] = (), values: tuple[str, ...] = ()) -> Counter:
         counter = Counter(PREFIX + name, text, labels, registry=self.registry)

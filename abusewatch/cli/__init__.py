@@ -15,6 +15,7 @@ import abusewatch
 COMMANDS = {
     "demo": "demo",
     "run": "run",
+    "capture-helper": "capture_helper",
     "check": "check",
     "replay": "replay",
     "flows": "flows",
@@ -49,7 +50,7 @@ class Lazy(click.Group):
         if cmd_name not in COMMANDS:
             ctx.fail(f"there is no command {cmd_name!r}; there are {', '.join(COMMANDS)}")
         module = importlib.import_module(f"abusewatch.cli.{COMMANDS[cmd_name]}")
-        command: click.Command = getattr(module, cmd_name)
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from abusewatch.contacts.settings import ContactSettings
 from abusewatch.incidents import policy, quiet
@@ -143,6 +144,10 @@ Hours = Annotated[str, AfterValidator(_hours)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 
 
+Interface = Annotated[str, Field(pattern=r"^[^/\s]{1,15}$")]
+FEEDS = Path("/run/abusewatch-capture")
+
+
 class Section(BaseModel):
     """A table of the file: frozen, and a key it does not know is a fault."""
 
@@ -175,17 +180,31 @@ class Network(Section):
 
 
 class Source(Section):
-    """Where flow records come from; one `[[source]]` each."""
+    """Where flow records come from; one `[[source]]` each. A `capture` needs `interface`, every other type `listen` and `exporters`."""
 
     name: Name = Field(default="flow", description="Name in metrics and log: lower case letters, digits, hyphens.")
-    type: Literal["udp", "ipfix-tcp"] = Field(
+    type: Literal["udp", "ipfix-tcp", "capture"] = Field(
         default="udp",
-        description="`udp`: NetFlow v5 and v9, IPFIX and sFlow v5, recognised by themselves; `ipfix-tcp`: IPFIX sessions.",
+        description="`udp`: NetFlow v5 and v9, IPFIX and sFlow v5, recognised by themselves; `ipfix-tcp`: IPFIX sessions; "
+        "`capture`: packets of an interface, from `abusewatch capture-helper`.",
     )
-    listen: Endpoint = Field(description="ADDRESS:PORT to receive on. A socket that systemd hands over for it is used.")
-    exporters: tuple[Prefix, ...] = Field(
+    listen: Endpoint | None = Field(
+        default=None,
+        validate_default=True,
+        description="ADDRESS:PORT to receive on. A socket that systemd hands over for it is used.",
+    )
+    exporters: tuple[Prefix, ...] | None = Field(
+        default=None,
+        validate_default=True,
         min_length=1,
         description="Addresses or prefixes of the exporters. Datagrams of others are counted and not read.",
+    )
+    interface: Interface | None = Field(
+        default=None, validate_default=True, description="Interface of a `capture`; required for it."
+    )
+    feed: Place | None = Field(
+        default=None,
+        description="Socket on which the helper of a `capture` is awaited. Default: `/run/abusewatch-capture/INTERFACE.sock`.",
     )
     sampling: int = Field(
         default=0,
@@ -194,6 +213,24 @@ class Source(Section):
         description="1:N of exporters that do not tell their rate, 1: they do not sample. 0: unknown, counts are lower bounds and "
         "mails say so; of NetFlow v5, whose every header has room for the rate, none told means that it does not sample.",
     )
+
+
+    @field_validator("listen", "exporters", "interface")
+    @classmethod
+    def _belongs(cls, value: object, info: ValidationInfo) -> object:
+        """A capture has an interface, every other source listens to exporters."""
+        kind = info.data.get("type")
+        wanted = (kind == "capture") is (info.field_name == "interface")
+        if kind is not None and wanted and value is None:
+            raise PydanticCustomError("missing", "Field required")
+        if kind is not None and not wanted and value is not None:
+            raise ValueError(f"does not belong to a source of type {kind!r}; remove it")
+        return value
+
+    @property
+    def feed_path(self) -> Path:
+        """Where the helper of a capture is awaited."""
+        return self.feed or FEEDS / f"{self.interface}.sock"
 
 
 class Rules(Section):

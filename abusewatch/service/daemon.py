@@ -37,17 +37,19 @@ from abusewatch.reports.compose import Composer
 from abusewatch.reports.digest import DigestComposer
 from abusewatch.reports.links import Links
 from abusewatch.reports.settings import ReportSettings
-from abusewatch.service import memory
+from abusewatch.service import captured, memory
 from abusewatch.service.control import Control, control_path
 from abusewatch.service.correlator import Correlator, Silence
 from abusewatch.service.desk import Desk, now_us
 from abusewatch.service.endpoint import Endpoint
 from abusewatch.service.exporters import report
-from abusewatch.service.intake import Feed, Intake
+from abusewatch.service.feed import Feed
+from abusewatch.service.intake import Intake
 from abusewatch.service.notify import notify, watchdog_secs
 from abusewatch.service.returns import Returns
 from abusewatch.service.transport import transport_of, verp_of
 from abusewatch.sources.activation import inherited_sockets
+from abusewatch.sources.live.source import CaptureSettings, CaptureSource
 from abusewatch.sources.tcp import TcpSettings, TcpSource
 from abusewatch.sources.udp import UdpSettings, UdpSource
 from abusewatch.storage import SqliteStore, StorageError, lock_state
@@ -114,7 +116,9 @@ class Daemon:
     @property
     def ports(self) -> tuple[int, ...]:
         """The UDP ports of the sources, in the order of the configuration."""
-        return tuple(address[1] for feed in self.intake.feeds for address in feed.source.addresses)
+        return tuple(
+            address[1] for feed in self.intake.feeds if not isinstance(feed.source, CaptureSource) for address in feed.source.addresses
+        )
 
     async def run(self) -> None:
         """Run until stopped. OSError when something cannot be opened, StateLocked when another daemon holds the store."""
@@ -185,7 +189,7 @@ class Daemon:
 
     def problems(self) -> list[str]:
         """List what is wrong now, for health and status; empty when all is well."""
-        found = [self.correlator.failing, self.desk.failing, self.desk.broken, self.intake.failed]
+        found = [self.correlator.failing, self.desk.failing, self.desk.broken, self.intake.failed, *self.intake.troubles]
         if not self.ready.is_set() or self._stop.is_set():
             found.append("starting or stopping")
         if not self._moving:
@@ -413,15 +417,19 @@ async def serve(path: Path, fronts: Sequence[Callable[[Daemon], Part | None]] = 
     await daemon.run()
 
 
-def _source(source: Source, passed: Mapping[str, tuple[socket.socket, ...]]) -> UdpSource | TcpSource:
-    address, port = endpoint(source.listen)
+def _source(source: Source, passed: Mapping[str, tuple[socket.socket, ...]]) -> UdpSource | TcpSource | CaptureSource:
+    if source.type == "capture":
+        return CaptureSource(CaptureSettings(source.interface or "", source.feed_path), source.name)
+    address, port = endpoint(source.listen or "")
     if source.type == "ipfix-tcp":
-        return TcpSource(TcpSettings(address, port, source.exporters), source.name)
-    settings = UdpSettings(address, port, allow=source.exporters)
+        return TcpSource(TcpSettings(address, port, source.exporters or ()), source.name)
+    settings = UdpSettings(address, port, allow=source.exporters or ())
     return UdpSource(settings, source.name, sockets=passed.get(source.name, ()))
 
 
 def _source_status(feed: Feed) -> dict[str, Any]:
+    if isinstance(feed.source, CaptureSource):
+        return captured.status(feed)
     counts = feed.source.counts()
     return {
         "name": feed.source.name,

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from abusewatch.service.intake import Feed
+from abusewatch.service import captured
+from abusewatch.service.feed import Feed
+from abusewatch.sources.live.source import CaptureSource
 from abusewatch.sources.tcp import TcpSource
 from abusewatch.wire.headers import VERSION_5
 from abusewatch.wire.sequence import RECORDS_NUMBERED, Account
@@ -17,6 +19,8 @@ def report(feeds: Sequence[Feed]) -> list[dict[str, Any]]:
 
 
 def _source(feed: Feed) -> dict[str, Any]:
+    if isinstance(feed.source, CaptureSource):
+        return captured.report(feed.source)
     counts = feed.source.counts()
     accounts: dict[int, list[Account]] = {}
     for account in feed.decoder.accounts:
@@ -33,13 +37,13 @@ def _source(feed: Feed) -> dict[str, Any]:
         "oversized": counts.oversized,
         "exporters_full": counts.exporters_full,
         "waiting": counts.waiting,
-        "exporters": [_exporter(feed, number, accounts.get(number, [])) for number in sorted(heard)],
+        "exporters": [_exporter(feed, feed.source.exporters.text(number), number, accounts.get(number, [])) for number in sorted(heard)],
     }
 
 
-def _exporter(feed: Feed, number: int, accounts: Sequence[Account]) -> dict[str, Any]:
+def _exporter(feed: Feed, name: str, number: int, accounts: Sequence[Account]) -> dict[str, Any]:
     return {
-        "address": feed.source.exporters.text(number),
+        "address": name,
         "rejected": {reason.value: count for reason, count in sorted(feed.decoder.refused(number).items())},
         "domains": [_domain(account, feed.sampling) for account in accounts],
     }

@@ -5,20 +5,21 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import numpy as np
 import structlog
 from prometheus_client import Counter
 
 from abusewatch.model.flow import FlowBatch
 from abusewatch.pipeline import Pipeline
+from abusewatch.service import captured
+from abusewatch.service.captured import Metered
+from abusewatch.service.feed import SOURCE_BITS, Feed
+from abusewatch.sources.live.source import CaptureSource
 from abusewatch.sources.tcp import TcpSource
 from abusewatch.sources.udp import Taken, UdpCounts, UdpSource
 from abusewatch.telemetry import Meter, Telemetry
-from abusewatch.wire.datagrams import FlowDecoder
 from abusewatch.wire.errors import REJECTIONS
 from abusewatch.wire.gaps import share
 
@@ -29,44 +30,11 @@ GATHER_SECS = 0.04
 WAIT_SECS = 0.1
 IDLE_US = 1_000_000
 """Silence after which event time goes on by the clock, so that the last pane before a pause is judged too."""
-SOURCE_BITS = 20
-"""Exporters are numbered by each source from 1; the source's own number stands above these bits."""
 LOG_EVERY_SECS = 10.0
 COUNT_SECS = 1.0
 ANSWER_SECS = 0.02
 """What questions may take of the worker between two batches; the one begun is finished."""
 MOST_QUESTIONS = 256
-
-
-@dataclass(slots=True)
-class Feed:
-    """A source with the decoder that remembers its exporters. `sampling` is used for records that do not tell their rate."""
-
-    source: UdpSource | TcpSource
-    sampling: int
-    number: int
-    decoder: FlowDecoder = field(init=False)
-    decoded: int = 0
-    records: int = 0
-    received_us: int = 0
-    full: bool = False
-    lost: int = 0
-    meters: dict[str, Meter] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Make the decoder, which is told the rate too: of NetFlow v5 only it sees that none was named."""
-        self.decoder = FlowDecoder(self.sampling)
-
-    def completed(self, batch: FlowBatch) -> FlowBatch:
-        """Fill in what the configuration knows better: the sampling rate, and which source an exporter belongs to."""
-        if self.sampling:
-            unknown = batch.sampling_rate == 0
-            if unknown.any():
-                rate = np.where(unknown, np.uint32(self.sampling), batch.sampling_rate)
-                batch = batch.with_columns(sampling_rate=rate)
-        if self.number:
-            batch = batch.with_columns(exporter=batch.exporter + np.uint32(self.number << SOURCE_BITS))
-        return batch
 
 
 class Intake:
@@ -87,11 +55,12 @@ class Intake:
         self._meters: dict[str, Meter] = {}
         self._asked: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._thread = threading.Thread(target=self._run, name="detect", daemon=True)
+        self._metered = {feed.number: Metered(feed.source) for feed in self.feeds if isinstance(feed.source, CaptureSource)}
         self._log = structlog.get_logger()
 
     def start(self) -> None:
         """Open all sources and begin. OSError when one cannot be opened; those before it are closed again."""
-        opened: list[UdpSource | TcpSource] = []
+        opened: list[UdpSource | TcpSource | CaptureSource] = []
         try:
             for feed in self.feeds:
                 self._telemetry.declare_source(feed.source.name)
@@ -143,6 +112,11 @@ class Intake:
         """Name the source that broke, and why; empty when all is well."""
         return next((f"{f.source.name}: {f.source.failure}" for f in self.feeds if f.source.failure), "")
 
+    @property
+    def troubles(self) -> list[str]:
+        """Name the interfaces that nobody captures."""
+        return [trouble for feed in self.feeds if isinstance(feed.source, CaptureSource) and (trouble := feed.source.trouble)]
+
     def _count(self) -> None:
         """Bring the metrics up to what the parts have counted; by the worker, since the parts are its own."""
         telemetry, pipeline = self._telemetry, self._pipeline
@@ -162,6 +136,9 @@ class Intake:
         for key, (counter, total) in counted.items():
             self._meters.setdefault(key, Meter(counter)).advance(total)
         for feed in self.feeds:
+            if isinstance(feed.source, CaptureSource):
+                captured.count(feed, feed.source, telemetry)
+                continue
             name, counts = feed.source.name, feed.source.counts()
             datagrams = telemetry.datagrams
             _advance(feed, datagrams.labels(name, "unlisted"), "unlisted", counts.unlisted)
@@ -193,6 +170,9 @@ class Intake:
                 self._count()
         while any(self._take(feed) for feed in self.feeds):
             self.beat = time.monotonic()
+        for feed in self.feeds:
+            if feed.number in self._metered:
+                self._guarded("detect", partial(self._flows, feed, self._metered[feed.number].flush()))
         self._guarded("detect", self._pipeline.flush)
         self._count()
 
@@ -206,6 +186,8 @@ class Intake:
             self._guarded("detect", partial(self._pipeline.advance, self.newest_us + silent_us))
 
     def _take(self, feed: Feed) -> bool:
+        if isinstance(feed.source, CaptureSource):
+            return self._take_packets(feed)
         if isinstance(feed.source, TcpSource):
             for session in feed.source.ended():
                 feed.decoder.forget(session)
@@ -217,6 +199,22 @@ class Intake:
         feed.source.release(len(taken))
         self._moved = time.monotonic()
         return True
+
+    def _take_packets(self, feed: Feed) -> bool:
+        ended: list[FlowBatch | None] = []
+        self._guarded("decode", lambda: ended.append(self._metered[feed.number].take(feed)))
+        flows = ended[0] if ended else None
+        if flows is None:
+            return False
+        self._flows(feed, flows)
+        self._moved = time.monotonic()
+        return True
+
+    def _flows(self, feed: Feed, flows: FlowBatch) -> None:
+        if len(flows):
+            feed.records += len(flows)
+            self.newest_us = max(self.newest_us, int(flows.end_us.max()))
+            self._guarded("detect", partial(self._feed, feed, flows))
 
     def _decode(self, feed: Feed, taken: Taken) -> None:
         decoded = feed.decoder.decode(taken.ring, taken.lengths, taken.exporter, taken.received_us)
@@ -237,6 +235,8 @@ class Intake:
 
     def _exporter_name(self, number: int) -> str:
         feed = self.feeds[number >> SOURCE_BITS]
+        if isinstance(feed.source, CaptureSource):
+            return feed.source.settings.interface
         return feed.source.exporters.text(number & ((1 << SOURCE_BITS) - 1))
 
     def _change(self) -> None:

@@ -7,8 +7,9 @@ import numpy as np
 import structlog
 
 from abusewatch.model import address
-from abusewatch.service.intake import Feed
+from abusewatch.service.feed import Feed
 from abusewatch.sources.exporters import FULL, Exporters
+from abusewatch.sources.live.source import CaptureSource
 from abusewatch.wire.errors import WireError
 
 
@@ -18,7 +19,7 @@ def _file(folder: Path, feed: Feed) -> Path:
 
 def keep(folder: Path, feed: Feed, now_us: int) -> None:
     """Write what a feed's exporters have told, whole or not at all; a fault is logged and costs only this."""
-    if not isinstance(feed.source.exporters, Exporters):
+    if isinstance(feed.source, CaptureSource) or not isinstance(feed.source.exporters, Exporters):
         return
     path = _file(folder, feed)
     part = path.with_suffix(".part")
@@ -33,7 +34,7 @@ def keep(folder: Path, feed: Feed, now_us: int) -> None:
 
 def recall(folder: Path, feed: Feed, now_us: int) -> int:
     """Take in what was kept, if it can be used, and count the templates; only of exporters that may still send."""
-    exporters = feed.source.exporters
+    exporters = None if isinstance(feed.source, CaptureSource) else feed.source.exporters
     if not isinstance(exporters, Exporters):
         return 0  # the templates of a session end with it (RFC 7011 8.1)
 

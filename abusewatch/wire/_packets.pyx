@@ -5,6 +5,8 @@ It reads what they read, in their order, also where a frame is cut, and writes i
 has a reason, and a block or record that is not in order is left where it is, for the twin to say what is wrong with it.
 """
 
+import sys
+
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 LEVEL = 1
@@ -52,6 +54,11 @@ cdef inline uint64_t be64(Bytes p) noexcept nogil:
 
 cdef inline uint32_t le32(Bytes p) noexcept nogil:
     return <uint32_t>p[3] << 24 | <uint32_t>p[2] << 16 | <uint32_t>p[1] << 8 | p[0]
+
+cdef bint LITTLE = sys.byteorder == "little"
+
+cdef inline uint32_t native(Bytes p) noexcept nogil:
+    return le32(p) if LITTLE else be32(p)
 
 cdef inline uint32_t word(Bytes p, bint big) noexcept nogil:
     return be32(p) if big else le32(p)
@@ -122,6 +129,32 @@ def pcapng(
                 n += 1
             position += length
     return n, position
+
+
+def block(const uint8_t[::1] data, int64_t position, int64_t frames, int64_t[:, ::1] out):
+    """Walk over the frames of a block that the kernel has filled (TPACKET_V3); the rows of `out`: offset, captured, original, time_us.
+
+    Its numbers are in the order of the machine. Returns how many frames there are, fewer than `frames` when one would lie outside.
+    """
+    cdef Bytes b = &data[0]
+    cdef Bytes p
+    cdef int64_t size = data.shape[0], n = 0, mac, captured
+    if out.shape[1] < frames:
+        raise ValueError("no room for the frames")
+    with nogil:
+        while n < frames and position + 48 <= size:
+            p = b + position
+            captured = native(p + 12)
+            mac = p[24] | p[25] << 8 if LITTLE else be16(p + 24)
+            if position + mac + captured > size:
+                break
+            out[0, n] = position + mac
+            out[1, n] = captured
+            out[2, n] = native(p + 16)
+            out[3, n] = <int64_t>native(p + 4) * 1000000 + native(p + 8) // 1000
+            n += 1
+            position += native(p)
+    return n
 
 
 # -- from the first byte of a frame to its IP header ------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ def test_why_it_fired(abusewatch, root):
     assert ran.code == 1
     assert ran.lines[0] == "FIRED  ssh-login-attack: SSH password guessing"
     assert "    because a person's sessions differ in length; twenty of one size at this pace are a tool (Hofstede 2014)" in ran.lines
-    assert "      sessions / span_minutes >= 1.5  81 / 0.8333 >= 1.5" in ran.lines
+    assert "      sessions / span_minutes >= 1.5  81 / 0.75 >= 1.5" in ran.lines
     assert "frames 2 to 4345" in ran.out
     assert "nothing   udp-flood: none of 648 records counts (648 fail `protocol = udp`)" in ran.lines
     assert "1 rule(s) fired on 198.51.100.10" in ran.err
@@ -34,7 +34,7 @@ def test_json_is_one_account_a_line(abusewatch, root):
     accounts = [json.loads(line) for line in ran.lines]
     fired = accounts[0]
     assert (fired["rule"], fired["verdict"], fired["seen"], fired["matched"]) == ("ssh-login-attack", "fired", 162, 162)
-    assert fired["best"]["filled"] == "81 >= 20 and 1 >= 0.6 and 14 <= 60 and 81 / 0.8333 >= 1.5"
+    assert fired["best"]["filled"] == "81 >= 20 and 1 >= 0.6 and 14 <= 60 and 81 / 0.75 >= 1.5"
     assert list(fired["findings"][0]) == [name for name in Finding.__struct_fields__ if name != "status"]
     assert {each["verdict"] for each in accounts} == {"fired", "near", "nothing"}
     assert len(accounts) == len(abusewatch("rules", "list").lines) - 1

@@ -7,7 +7,8 @@ import pytest
 from abusewatch.inventory import of_prefixes
 from abusewatch.pipeline import Pipeline
 from abusewatch.service.exporters import report, sampling
-from abusewatch.service.intake import Feed, Intake
+from abusewatch.service.feed import Feed
+from abusewatch.service.intake import Intake
 from abusewatch.sources.udp import UdpSettings, UdpSource
 from abusewatch.telemetry import Telemetry
 from abusewatch.wire.sequence import Account

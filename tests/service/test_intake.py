@@ -14,7 +14,8 @@ from abusewatch.config.assemble import rule_set
 from abusewatch.inventory import of_prefixes
 from abusewatch.pipeline import Pipeline
 from abusewatch.service import intake as module
-from abusewatch.service.intake import Feed, Intake
+from abusewatch.service.feed import Feed
+from abusewatch.service.intake import Intake
 from abusewatch.sources.encode import encode
 from abusewatch.sources.export import send
 from abusewatch.sources.tcp import TcpSettings, TcpSource

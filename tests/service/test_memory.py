@@ -6,7 +6,7 @@ import structlog
 
 from abusewatch.model import address
 from abusewatch.service import memory
-from abusewatch.service.intake import Feed
+from abusewatch.service.feed import Feed
 from abusewatch.sources.udp import UdpSettings, UdpSource
 from tests.wire import exports_by_hand as wire
 
