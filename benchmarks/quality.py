@@ -143,7 +143,7 @@ def flow_tables(folder: Path, roles: Path | None, jobs: int) -> None:
     """Print the table of results, and what was told of whom wrongly."""
     truth = json.loads((folder / "truth.json").read_text())
     print("| input | found | precision | recall | F1 | benign customers accused | median time to detect |\n|---|---|---|---|---|---|---|")
-    faults = []
+    faults, leads = [], []
     with multiprocessing.Pool(jobs) as pool:
         for label, simulated, sampling in (("real traces", False, 1), ("simulated", True, 1), ("all, sampled 1:10", None, 10), ("all, sampled 1:100", None, 100)):
             some = [t for t in truth if simulated is None or t["scenario"].startswith("synth") == simulated]
@@ -151,7 +151,10 @@ def flow_tables(folder: Path, roles: Path | None, jobs: int) -> None:
             result = score(some, found)
             print(result.line(label, leads=False), flush=True)
             faults += [f"{label}: {text}" for text in result.false]
-    print("\nLeads (c2, mining) are left out: no rule looks for them.")
+            if sampling == 1:
+                leads += (Counter({f: result.hit[f] for f in LEADS}), Counter({f: result.wanted[f] for f in LEADS}))
+    hit, wanted = sum(leads[::2], Counter()), sum(leads[1::2], Counter())
+    print("\nLeads, only observed and left out above: " + ", ".join(f"{family} {hit[family]}/{wanted[family]}" for family in sorted(LEADS)))
     print("\n".join(faults) or "Nobody was accused wrongly.")
 
 

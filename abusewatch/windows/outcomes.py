@@ -9,6 +9,11 @@ from abusewatch.windows.pairs import ACCEPTING, ACK, FIN, IDENTITY, NEVER, OPENI
 UNANSWERED, REFUSED, ANSWERED = 0, 1, 2
 MOST_KNOCKS = 7
 
+SERVICES = np.zeros(65_536, np.bool_)
+SERVICES[:1024] = True
+SERVICES[[1433, 1521, 3128, 3306, 3389, 5060, 5432, 5900, 6379, 6667, 8000, 8080, 8443, 8883, 8888, 9200, 27017]] = True
+"""Ports that servers listen on; some systems take the ports of their clients from 1025 on, below many of these."""
+
 
 def both_seen(t: Columns) -> NDArray[np.bool_]:
     """Whether something of both directions was seen."""
@@ -34,13 +39,15 @@ def ended(t: Columns) -> NDArray[np.bool_]:
 
 
 def initiator(t: Columns) -> NDArray[np.bool_]:
-    """Whether our side started each conversation. Flags decide where they can, then time, then the ports (the service has the lower one)."""
+    """Whether our side started each conversation. Flags decide where they can, then time, then the ports (a service is known or has the lower one)."""
     flags_out, flags_in = t["flags_out"], t["flags_in"]
     tcp = t["protocol"] == TCP
     says_ours = tcp & ((flags_out & OPENING != 0) & (flags_in & OPENING == 0) | (flags_in & ACCEPTING != 0) & (flags_out & ACCEPTING == 0))
     says_theirs = tcp & ((flags_in & OPENING != 0) & (flags_out & OPENING == 0) | (flags_out & ACCEPTING != 0) & (flags_in & ACCEPTING == 0))
     first_out, first_in = t["first_out_us"], t["first_in_us"]
-    ours_by_port = np.where(t["own_port"] == t["peer_port"], first_in == NEVER, t["own_port"] > t["peer_port"])
+    one_serves = SERVICES[t["own_port"]] != SERVICES[t["peer_port"]]
+    ours_by_port = np.where(one_serves, SERVICES[t["peer_port"]], t["own_port"] > t["peer_port"])
+    ours_by_port = np.where(t["own_port"] == t["peer_port"], first_in == NEVER, ours_by_port)
     # Seen from one side only, a source port of a well-known service means an answer whose question we did not see; else the sender is who started.
     answer = tcp & ((flags_out & 0xFF == RST) | (flags_out & 0xFF == RST | ACK))
     lone_out = ~((t["own_port"] < 1024) & (t["peer_port"] >= 1024)) & ~answer

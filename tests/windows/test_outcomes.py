@@ -32,6 +32,10 @@ def test_time_decides_where_flags_do_not_and_ports_where_time_does_not():
     assert outcomes.initiator(entry(16, 16, first_out=9, first_in=5)).tolist() == [False]
     assert outcomes.initiator(entry(16, 16)).tolist() == [True]
     assert outcomes.initiator(entry(16, 16, own_port=22, peer_port=40000)).tolist() == [False]
+    assert outcomes.initiator(entry(16, 16, own_port=1841, peer_port=8080)).tolist() == [True]
+    assert outcomes.initiator(entry(16, 16, own_port=3389, peer_port=1841)).tolist() == [False]
+    assert outcomes.initiator(entry(16, 16, own_port=1841, peer_port=1840)).tolist() == [True]
+    assert outcomes.initiator(entry(16, 16, own_port=443, peer_port=80)).tolist() == [True]
 
 
 def test_seen_from_one_side_only():

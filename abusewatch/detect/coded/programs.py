@@ -18,7 +18,10 @@ from abusewatch.detect.parse import KEYWORDS
 
 ENTRY_POINTS = "abusewatch.detectors"
 
-SHIPPED: Mapping[str, str] = {}
+SHIPPED: Mapping[str, str] = {
+    "beacon": "abusewatch.detect.coded.beacon:Beacon",
+    "steady": "abusewatch.detect.coded.steady:Steady",
+}
 """Name -> module:class."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
