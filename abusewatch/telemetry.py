@@ -68,6 +68,7 @@ class Telemetry:
         self.restarts = c("exporter_restarts", "Leaps of those numbers: exporters that began anew", ("source",))
         self.exporters = g("exporters", "Exporters of a source that were heard", ("source",))
         self._capture(c)
+        self.clock_ahead = g("exporter_clock_ahead_seconds", "The exporters' clock that is off furthest against ours", ("source",))
         self.rejected = c("rejected", "Datagrams, sets or frames not decoded", ("reason",), REJECTS)
         self.dropped = c("dropped", "Datagrams or rows given up for want of room", ("reason",), DROPS)
         self.late = c("late_records", "Records that came after their pane had closed")

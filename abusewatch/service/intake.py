@@ -150,6 +150,8 @@ class Intake:
             _advance(feed, telemetry.duplicates.labels(name), "duplicates", totals.duplicates)
             _advance(feed, telemetry.restarts.labels(name), "restarts", totals.restarts)
             telemetry.exporters.labels(name).set(feed.decoder.exporters)
+            telemetry.clock_ahead.labels(name).set(feed.decoder.worst_skew_us / 1e6)
+            feed.decoder.company = sum(other.decoder.exporters for other in self.feeds) > 1
             for reason, total in _drops(counts).items():
                 _advance(feed, telemetry.dropped.labels(reason), reason, total)
             telemetry.waiting.labels(name).set(counts.waiting)

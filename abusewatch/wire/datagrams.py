@@ -11,7 +11,6 @@ import numpy as np
 
 from abusewatch.model.flow import I64, U8, U32, FlowBatch
 from abusewatch.wire import headers, reference, remembered, sflow
-from abusewatch.wire.clocks import Clocks
 from abusewatch.wire.domains import Domain, DomainStore
 from abusewatch.wire.errors import Reason
 from abusewatch.wire.gaps import Gaps
@@ -52,8 +51,9 @@ class FlowDecoder:
         self._ledger = Ledger()
         self._repeats = Repeats()
         self._pools = Pools()
-        self._clocks = Clocks()
         self.gaps = Gaps()
+        self.company = False
+        """Whether other exporters are heard elsewhere, whose clocks count as well."""
         self._refused: dict[int, Counter[Reason]] = {}
 
     @property
@@ -72,6 +72,11 @@ class FlowDecoder:
         return len(self._store)
 
     @property
+    def worst_skew_us(self) -> int:
+        """How far the clock of an exporter that is off furthest is ahead of ours (negative: behind)."""
+        return self._store.clocks.worst_us
+
+    @property
     def charged(self) -> tuple[int, ...]:
         """The exporters of whose something was refused, also when they have sent nothing that could be read."""
         return tuple(self._refused)
@@ -85,7 +90,7 @@ class FlowDecoder:
         return replace(
             self._ledger.account(domain),
             templates=len(domain.templates), sets_waiting=len(domain.pending), samples_lost=self._pools.lost(domain.slot),
-            sampling_rates=pools or rates.all, sampling_told_by=_told_by(domain), skew_us=self._clocks.skew_us(domain.slot),
+            sampling_rates=pools or rates.all, sampling_told_by=_told_by(domain), skew_us=self._store.clocks.skew_us(domain.slot),
         )  # fmt: skip
 
     def decode(self, ring: U8, lengths: U32 | I64, exporter: U32, received_us: int = 0) -> Decoded:
@@ -96,9 +101,9 @@ class FlowDecoder:
         """
         self._settle()
         work = Ring(ring, lengths, exporter, received_us, self._store, self._unsaid)
+        work.company = self.company
         work.walk()
         rows = np.flatnonzero(work.slot >= 0)
-        self._watch(work, rows)
         suspects, lost = self._ledger.add(work.slot[rows], work.sequence[rows], work.steps[rows], work.records[rows], received_us)
         self._note_gaps(work, rows, lost)
         repeated = self._repeats.among(work.octets, rows, work.length[rows], work.slot[rows], suspects)
@@ -135,20 +140,15 @@ class FlowDecoder:
 
     def _settle(self) -> None:
         for slot in self._store.settle():
-            for part in (self._ledger, self._pools, self._clocks):
+            for part in (self._ledger, self._pools, self._store.clocks):
                 part.reset(slot)
-
-    def _watch(self, work: Ring, rows: I64) -> None:
-        """Note what datagrams say of their exporters' clocks."""
-        told = rows[work.version[rows] != sflow.VERSION]
-        if work.received_us > 0 and len(told):
-            self._clocks.add(work.slot[told], work.export_us[told] - work.received_us, work.received_us)
 
     def _note_gaps(self, work: Ring, rows: I64, lost: I64) -> None:
         missing = lost.astype(np.float64)
         if lost.any():
             missing = self._ledger.records_for(work.slot[rows], lost, np.isin(work.version[rows], tuple(RECORDS_NUMBERED)))
-        self.gaps.add(work.exporter[rows], work.export_us[rows], work.records[rows], missing)
+        export_us = work.export_us[rows] if work.shift_us is None else work.export_us[rows] - work.shift_us[rows]
+        self.gaps.add(work.exporter[rows], export_us, work.records[rows], missing)
 
     def _charge(self, work: Ring) -> None:
         if work.samples.sampled.numbers:

@@ -7,6 +7,7 @@ RFC 7011 3.4.1): a spoofed template would otherwise swap attacker and victim.
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
+from abusewatch.wire.clocks import Clocks
 from abusewatch.wire.errors import Reason, WireError
 from abusewatch.wire.metering import Metering
 from abusewatch.wire.sampling import Rates
@@ -118,6 +119,7 @@ class DomainStore:
         self._resting: list[int] = []
         self.by_slot: list[Domain] = []
         self.metering = Metering()
+        self.clocks = Clocks()
 
     def __len__(self) -> int:
         """Count the exporters."""

@@ -29,6 +29,8 @@ class Context:
     uptime_ms: I64
     rates: RateTable
     metering: Metering
+    shift_us: I64 | None = None
+    latest_us: int | None = None
 
 
 @dataclass(slots=True)
@@ -81,7 +83,7 @@ def _gather(layout: Layout, spans: list[Span], ring: U8, context: Context) -> re
     return records.Rows(
         layout, sliding_window_view(ring.reshape(-1), span)[at], np.repeat(context.slot[row], count), np.repeat(context.exporter[row], count),
         np.repeat(context.rate[row], count), np.repeat(context.export_us[row], count), np.repeat(context.uptime_ms[row], count), context.rates,
-        context.metering,
+        context.metering, None if context.shift_us is None else np.repeat(context.shift_us[row], count), context.latest_us,
     )  # fmt: skip
 
 
@@ -89,4 +91,7 @@ def _join(layout: Layout, packed: list[tuple[bytes, int, Message]], context: Con
     octets = np.frombuffer(b"".join(row for row, _, _ in packed), np.uint8).reshape(len(packed), -1)
     at = np.array([row for _, row, _ in packed], np.int64)
     times = np.array([(message.export_us, message.uptime_ms) for _, _, message in packed], np.int64)
-    return records.Rows(layout, octets, context.slot[at], context.exporter[at], context.rate[at], times[:, 0], times[:, 1], context.rates, context.metering)
+    return records.Rows(
+        layout, octets, context.slot[at], context.exporter[at], context.rate[at], times[:, 0], times[:, 1], context.rates, context.metering,
+        None if context.shift_us is None else context.shift_us[at], context.latest_us,
+    )  # fmt: skip

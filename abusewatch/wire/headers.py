@@ -29,7 +29,10 @@ CLOCK_AHEAD_US = 86_400_000_000
 
 @dataclass(frozen=True, slots=True)
 class Heads:
-    """Header columns of datagrams of one version, each of shape (n,). `length` is `count` for v5 and v9, the message's octets for IPFIX."""
+    """Header columns of datagrams of one version, each of shape (n,). `length` is `count` for v5 and v9, the message's octets for IPFIX.
+
+    `ahead_us` is how far the header's time is ahead of the datagram's arrival; 0 where either is unknown.
+    """
 
     domain: U64
     sequence: U32
@@ -37,6 +40,7 @@ class Heads:
     export_us: I64
     uptime_ms: I64
     sampling: I64
+    ahead_us: I64
     clock_fault: Bool
 
     def take(self, rows: Bool) -> "Heads":
@@ -55,8 +59,9 @@ def read(version: int, ring: U8, received_us: int) -> Heads:
     zeros = np.zeros(len(raw), np.int64)
     if version == VERSION_5:
         export_us += np.minimum(raw["nanoseconds"], 999_999_999).astype(np.int64) // 1_000
-    wrong = np.zeros(len(raw), np.bool_)
+    wrong, ahead_us = np.zeros(len(raw), np.bool_), zeros
     if received_us > 0:
+        ahead_us = np.where(export_us == 0, 0, export_us - received_us)
         wrong = (export_us == 0) | (export_us > received_us + CLOCK_AHEAD_US)
         export_us = np.where(wrong, received_us, export_us)
     return Heads(
@@ -67,5 +72,6 @@ def read(version: int, ring: U8, received_us: int) -> Heads:
         uptime_ms=zeros - 1 if version == IPFIX else raw["uptime"].astype(np.int64),
         # The upper two bits are the mode; the interval counts whatever they say, as nfdump and others do.
         sampling=(raw["sampling"] & 0x3FFF).astype(np.int64) if version == VERSION_5 else zeros,
+        ahead_us=ahead_us,
         clock_fault=wrong,
     )

@@ -34,11 +34,15 @@ class Rows:
     uptime_ms: I64
     rates: RateTable
     metering: Metering
+    shift_us: I64 | None = None
+    """How much too late the clock was by which the exporter told its times."""
+    latest_us: int | None = None
+    """When the newest can have ended; None where nobody knows when they came."""
 
     def take(self, kept: NDArray[np.intp]) -> "Rows":
         """Select records by index."""
-        columns = {f.name: getattr(self, f.name)[kept] for f in fields(self) if f.name not in {"layout", "rates", "metering"}}
-        return replace(self, **columns)
+        columns = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in {"layout", "rates", "metering", "latest_us"}}
+        return replace(self, **{name: column[kept] for name, column in columns.items() if column is not None})
 
 
 def flows(rows: Rows, counts: Refusals) -> list[FlowBatch]:
@@ -51,9 +55,7 @@ def flows(rows: Rows, counts: Refusals) -> list[FlowBatch]:
         rows, columns = _read_sections(rows, columns, counts)
     rows, columns = _once(rows, columns, counts)
     count = len(rows.slot)
-    start, end, mended = times.spans(columns, rows.export_us, rows.uptime_ms)
-    if mended is not None:
-        counts.charge(Reason.CLOCK, rows.exporter[mended])
+    start, end = _times(columns, rows, counts)
     addresses, family = _addresses(columns)
     src_port, dst_port = _ports(columns)
     plain = {name: columns[name] for name in ("protocol", "input_if", "output_if") if name in columns}
@@ -64,6 +66,22 @@ def flows(rows: Rows, counts: Refusals) -> list[FlowBatch]:
     )  # fmt: skip
     reverse = _reverse(forward, columns)
     return [forward] if reverse is None else [forward, reverse]
+
+
+def _times(columns: Columns, rows: Rows, counts: Refusals) -> tuple[I64, I64]:
+    """Find when each flow was by our clock, as far as its exporter's is known."""
+    start, end, mended = times.spans(columns, rows.export_us, rows.uptime_ms)
+    if mended is not None:
+        counts.charge(Reason.CLOCK, rows.exporter[mended])
+    if rows.shift_us is not None:
+        start, end = start - rows.shift_us, end - rows.shift_us
+    if rows.latest_us is not None and (end > rows.latest_us).any():
+        # The header's clock is right, the record's is not: a local time taken for UTC, or another card's.
+        over = end > rows.latest_us
+        counts.charge(Reason.CLOCK, rows.exporter[over])
+        early = np.where(over, end - rows.export_us + (0 if rows.shift_us is None else rows.shift_us), 0)
+        start, end = start - early, end - early
+    return start, end
 
 
 def _once(rows: Rows, columns: Columns, counts: Refusals) -> tuple[Rows, Columns]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from abusewatch.model.flow import I64, U8, U16, U32, Bool, FlowBatch
 from abusewatch.wire import headers, netflow5, samples, sflow
+from abusewatch.wire.clocks import APART_US
 from abusewatch.wire.domains import Domain, DomainStore, Message
 from abusewatch.wire.errors import Reason, WireError
 from abusewatch.wire.found import Context, Found
@@ -68,11 +69,13 @@ class Ring:
         self.sequence: I64 = np.zeros(count, np.int64)
         self.export_us: I64 = np.full(count, received_us)
         self.uptime_ms: I64 = np.full(count, -1)
+        self.shift_us: I64 | None = None
         self.rate: U32 = np.ones(count, np.uint32)
         self.steps: I64 = np.full(count, UNKNOWN)
         self.records: I64 = np.zeros(count, np.int64)
         self.store = store
         self.unsaid = unsaid
+        self.company = False
         self.counts = Refusals()
         self.reader = SetReader(store, self.counts)
         self.found = Found()
@@ -132,7 +135,20 @@ class Ring:
         self.counts.charge(Reason.CLOCK, self.exporter[rows[heads.clock_fault]])
         self.sequence[rows], self.export_us[rows], self.uptime_ms[rows] = heads.sequence, heads.export_us, heads.uptime_ms
         self._assign(rows, version, heads.domain)
+        if self.received_us > 0 and len(rows):
+            self._judge_clocks(rows, heads)
         return rows, heads
+
+    def _judge_clocks(self, rows: I64, heads: headers.Heads) -> None:
+        """Learn how far the exporters' clocks are off, and what that makes of these datagrams' times."""
+        self.store.clocks.add(self.slot[rows], heads.ahead_us, self.received_us)
+        ahead_us = np.where(heads.clock_fault, 0, heads.ahead_us)
+        shift_us = self.store.clocks.shift_us(self.slot[rows], ahead_us, company=self.company or len(self.store) > 1)
+        if shift_us is None:
+            return
+        if self.shift_us is None:
+            self.shift_us = np.zeros(len(self.length), np.int64)
+        self.shift_us[rows] = np.where(heads.clock_fault, 0, shift_us)  # those have been given the time of their arrival already
 
     def _assign(self, rows: I64, version: int, domain: np.ndarray[tuple[int], np.dtype[np.uint64]]) -> None:
         """Find the domain of each datagram, and what it has told so far."""
@@ -311,5 +327,8 @@ class Ring:
     def _gather(self) -> list[FlowBatch]:
         slots = np.unique(self.slot[self.slot >= 0]).tolist()
         rates = RateTable((slot, self.store.by_slot[slot].rates) for slot in slots)
-        context = Context(self.slot, self.exporter, self.rate, self.export_us, self.uptime_ms, rates, self.store.metering)
+        latest_us = self.received_us + APART_US if self.received_us > 0 else None
+        context = Context(
+            self.slot, self.exporter, self.rate, self.export_us, self.uptime_ms, rates, self.store.metering, self.shift_us, latest_us,
+        )  # fmt: skip
         return self.found.batches(self.octets, context, self.counts)
