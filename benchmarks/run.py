@@ -33,10 +33,13 @@ def main() -> None:
     print(machine, flush=True)
     rows = udp.measure(arguments.formats, arguments.only, arguments.records, arguments.seconds, arguments.confirm, _say)
     captures = [] if arguments.no_capture else _captures()
+    live = [] if arguments.no_capture else _live()
     decoding = [] if arguments.no_decode else _decoding()
     BUILD.mkdir(exist_ok=True)
-    Path(BUILD, "bench.json").write_text(json.dumps({"machine": machine, "udp": rows, "captures": captures, "decoding": decoding}, indent=1) + "\n")
+    Path(BUILD, "bench.json").write_text(json.dumps({"machine": machine, "udp": rows, "captures": captures, "live": live, "decoding": decoding}, indent=1) + "\n")
     _print(rows, captures)
+    if live:
+        print("\nPackets a second from an interface", *live, sep="\n")
     if decoding:
         print("", decode.HEADING, *map(decode.line, decoding), sep="\n")
 
@@ -53,6 +56,14 @@ def _captures() -> list[dict]:
     rows = [{"reader": m[1].strip(), "packets_per_sec": round(float(m[2]) * 1e6)} for m in READER.finditer(done.stdout)]
     memory = MEMORY.search(done.stdout)
     return rows + ([{"reader": "abusewatch, peak RSS", "rss_mb": int(memory[1])}] if memory else [])
+
+
+def _live() -> list[str]:
+    """Run benchmarks/live.py, which takes root, and keep its lines."""
+    done = subprocess.run([sys.executable, "-m", "benchmarks.live"], stdout=subprocess.PIPE, text=True, cwd=udp.ROOT, check=False)
+    if done.returncode:
+        _say("    live capture: could not be measured, see above")
+    return done.stdout.splitlines()
 
 
 def _decoding() -> list[dict]:
