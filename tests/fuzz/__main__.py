@@ -139,7 +139,7 @@ class Target:
         slow = [] if self.status else too_slow(self.name, self.folder.parent)
         fault = f"crashed: {self.log}" if self.status else "slow: " + ", ".join(slow) if slow else "no crash"
         done = self.done
-        sys.stdout.write(f"{self.name:12} {done['inputs']:>10} inputs {done['cpu'] / 60:6.1f} CPU minutes  coverage {done['coverage']:>5}  {fault}\n")
+        sys.stdout.write(f"{self.name:12} {done['inputs']:>10} inputs {done['cpu']:6.0f} s of the processor  coverage {done['coverage']:>5}  {fault}\n")
         sys.stdout.flush()
         return not self.status and not slow
 

@@ -5,19 +5,24 @@ A target may raise WireError; anything else that escapes is a crash.
 
 import bz2
 import struct
+import tempfile
 import time
 from collections import Counter
 from contextlib import suppress
+from pathlib import Path
 from unittest import mock
 
 import numpy as np
 
 from abusewatch.sources import table
+from abusewatch.sources.compress import InputError
+from abusewatch.sources.files import open_flows
 from abusewatch.wire import nfdump, packet, payload, pcap, pcapng
 from abusewatch.wire.datagrams import FlowDecoder, split
 from abusewatch.wire.errors import REJECTIONS, WireError
 from abusewatch.wire.linktypes import LINK_TYPES
 from abusewatch.wire.lz import lz4, lzo
+from tests.sources.test_files import CAPTURE, DATA, PACKERS, PCAPNG, TABLE, TEMPLATE, V5, udp_capture
 from tests.wire import exports_by_hand as wire
 from tests.wire import frames_by_hand as hand
 from tests.wire import nfdump_by_hand as files
@@ -27,6 +32,7 @@ from tests.wire.test_tunnels import TUNNELS
 AT = wire.NOW * 1_000_000
 LINKS = sorted(LINK_TYPES)
 LIMIT = 1 << 20
+SCRATCH = "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
 def datagrams(data):
@@ -149,6 +155,17 @@ def csv(data):
         list(table.CsvTable("fuzz", places, Counter(), []).batches([data]))
 
 
+def file(data):
+    """Any file, compressed or not, as `replay` opens it: rows, a problem that is told, or one clear error."""
+    with tempfile.NamedTemporaryFile(dir=SCRATCH) as scratch:
+        scratch.write(data)
+        scratch.flush()
+        for read in ("batches", "records"):
+            with suppress(InputError):
+                for _ in getattr(open_flows(scratch.name, FlowDecoder), read)():
+                    pass
+
+
 def told():
     decoder = FlowDecoder()
     for datagram in seeds():
@@ -183,6 +200,7 @@ TARGETS = {
     "ring": (ring, FLOWS),
     "bare": (bare, [seeds()[0], seeds()[1] + seeds()[2], seeds()[4] + seeds()[7], seeds()[8]]),
     "remembered": (remembered, [told()]),
+    "file": (file, [wrap(one) for one in (CAPTURE, PCAPNG, TABLE, V5 + TEMPLATE + DATA, udp_capture(V5, DATA)) for wrap in (bytes, *PACKERS.values())]),
     "csv": (csv, [
         b"start,end,src,dst,sport,dport,proto,pkts,bytes,flags\n1,2.5,192.0.2.1,198.51.100.7,1,22,6,3,180,.AP.SF\n",
         b"ts,te,sa,da,sp,dp,pr,flg,ipkt,ibyt\n2026-11-01 10:00:00,2026-11-01 10:00:01,2001:db8::1,2001:db8::2,1,3.3,ICMP6,........,1,60\n",
