@@ -21,6 +21,7 @@ COMMANDS = {
     "flows": "flows",
     "export": "export",
     "rules": "rules",
+    "promote": "promote",
     "roles": "roles",
     "diff": "diff",
     "status": "status",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from abusewatch import contacts, inventory
+from abusewatch.config import promotions
 from abusewatch.config.load import ConfigError, load
 from abusewatch.config.model import Config
 from abusewatch.config.position import line_of, lines_of
@@ -99,20 +100,23 @@ class PolicyLines:
         return f"{self._path}:{place}: policy.line[{number}].{key}: {words}"
 
 
-def rule_set(
+def rule_set(  # what rules are loaded from
     local: Path | None,
     disabled: Sequence[str],
     faults: list[str],
     observed: Sequence[str] = (),
     detectors: Sequence[str] = (),
+    promoting: str = "",
 ) -> tuple[tuple[Rule, ...], tuple[str, ...]]:
     """Load the shipped rules and the local ones over them: the rules and the warnings, faults added to the list.
 
     What is `observed` is at most that, so that the desk alone sees what it finds. `detectors` are those of other
-    packages that rules may name.
+    packages that rules may name. Local rules are as promoted (`promotions`), and `promoting` as if it were.
     """
     programs = named(detectors, faults)
-    loaded = load_rules([shipped("rules"), *([local] if local else [])], programs=programs)
+    promoted, stale = promotions.read(local)
+    wanted = promoted | {promoting}
+    loaded = load_rules([shipped("rules"), *([local] if local else [])], wanted, programs)
     faults.extend(str(fault) for fault in loaded.faults)
     known = {rule.id for rule in loaded.rules}
     if not loaded.faults:
@@ -127,7 +131,8 @@ def rule_set(
         for rule in loaded.rules
         if rule.id not in disabled
     )
-    return rules, tuple(str(warning) for warning in loaded.warnings)
+    again = (f"{local}/{name}.toml: changed since it was promoted; it observes until `abusewatch promote {name}`" for name in stale)
+    return rules, (*(str(warning) for warning in loaded.warnings), *again)
 
 
 def _inventory(config: Config) -> Inventory:
