@@ -70,15 +70,19 @@ class Delivery:
     Store calls block for a disk write each, so they are made in a thread.
     """
 
-    def __init__(self, store: Outbox, transport: Transport, clock_us: Callable[[], int]) -> None:
-        """Take the store, the transport and the wall clock (microseconds since the epoch)."""
+    def __init__(self, store: Outbox, transport: Transport, clock_us: Callable[[], int], batch: int = BATCH) -> None:
+        """Take the store, the transport, the wall clock (microseconds since the epoch), and how many a turn takes."""
+        self.batch = batch
         self._store = store
         self._transport = transport
         self._clock_us = clock_us
 
-    async def turn(self, limit: int = BATCH) -> Turn:
-        """Try up to `limit` due messages; an outcome is durable before the next message is begun."""
-        entries = await asyncio.to_thread(self._store.lease, self._clock_us(), limit, LEASE_US)
+    async def turn(self, limit: int | None = None) -> Turn:
+        """Try up to `limit` due messages; an outcome is durable before the next message is begun.
+
+        Turns may run beside each other: what one has leased, no other takes.
+        """
+        entries = await asyncio.to_thread(self._store.lease, self._clock_us(), limit or self.batch, LEASE_US)
         done = []
         if entries:
             async with aclosing(self._transport.send([e.message for e in entries])) as outcomes:

@@ -11,7 +11,8 @@ Written from the tables in `abusewatch/outbox/`; a test compares the two.
 A mail and the mark that its case was told are one transaction, durable when it returns. A mail leaves the queue only when a
 server has taken it, refused it for good, or {LIFETIME_US // (24 * HOUR_US)} days are over. It is tried again after {BACKOFF_FIRST_SECS} s, doubling up to
 {BACKOFF_LAST_SECS} s. When the connection is lost after the text was sent, the server may have it: it is sent again under the same
-Message-ID. Better twice than never.
+Message-ID. Better twice than never. Eight deliveries go on beside each other, a mail and a connection each, so that a server or a
+recipient who hangs holds up the others by less than their own time again.
 
 ## States
 

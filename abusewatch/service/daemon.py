@@ -40,7 +40,7 @@ from abusewatch.reports.settings import ReportSettings
 from abusewatch.service import captured, memory
 from abusewatch.service.control import Control, control_path
 from abusewatch.service.correlator import Correlator, Silence
-from abusewatch.service.desk import Desk, now_us
+from abusewatch.service.desk import LANE_BATCH, Desk, now_us
 from abusewatch.service.endpoint import Endpoint
 from abusewatch.service.exporters import report
 from abusewatch.service.feed import Feed
@@ -273,7 +273,7 @@ class Daemon:
         )
         digests = Digests(self.store, owners, contacts, DigestComposer(settings), policy)
         returns = self._returns(config, contacts)
-        delivery = Delivery(self.store, transport_of(config), now_us)
+        delivery = Delivery(self.store, transport_of(config), now_us, LANE_BATCH)
         return Desk(
             self.store, casework, delivery, self.telemetry, returns=returns, contacts=contacts, digests=digests
         )

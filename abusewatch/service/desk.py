@@ -14,13 +14,16 @@ from abusewatch.contacts.lookup import OUTCOMES
 from abusewatch.digests import Digests
 from abusewatch.incidents import expire
 from abusewatch.outbox import Delivery
-from abusewatch.outbox.delivery import BATCH
 from abusewatch.service.returns import Returns
 from abusewatch.storage import SqliteStore, StorageError
 from abusewatch.telemetry import AUDIENCES, MESSAGE_STATES, Telemetry
 
 CASEWORK_SECS = 1.0
 DELIVERY_SECS = 2.0
+LANES = 8
+"""Deliveries beside each other (threats.md T26: 20 at most). Half of them may hang before the others wait twice as long."""
+LANE_BATCH = 1
+"""Mails a lane takes at a time: what stands behind one that hangs would wait with it, and budgets make mails few."""
 LEARNING_SECS = 5.0
 KEEPING_SECS = 60.0
 PURGE_EVERY = 60
@@ -56,7 +59,7 @@ class Desk:
         self.returns = returns
         self.contacts = contacts
         self.digests = digests
-        self.failing = ""
+        self._failing: dict[asyncio.Task[None] | None, str] = {}
         self.broken = ""
         self._store = store
         self._telemetry = telemetry
@@ -74,8 +77,10 @@ class Desk:
         await self._every(LEARNING_SECS, "casework", self.learn_turn)
 
     async def deliver(self) -> None:
-        """Hand over mail that is due, until cancelled."""
-        await self._every(DELIVERY_SECS, "delivery", self.deliver_turn)
+        """Hand over mail that is due, until cancelled: in lanes, so that a recipient who hangs holds up nobody else."""
+        async with asyncio.TaskGroup() as lanes:
+            for number in range(LANES):
+                lanes.create_task(self._every(DELIVERY_SECS, "delivery", self.deliver_turn), name=f"deliver-{number}")
 
     async def keep(self) -> None:
         """Move incidents whose time is over, delete what has run out, watch the clock, until cancelled."""
@@ -129,7 +134,7 @@ class Desk:
                     "message " + settlement.state, incident=message.incident, audience=message.audience,
                     recipient=message.recipient, reason=settlement.reason,
                 )  # fmt: skip
-            if len(turn.outcomes) < BATCH:
+            if len(turn.outcomes) < self.delivery.batch:
                 return
 
     async def keep_turn(self) -> None:
@@ -188,23 +193,29 @@ class Desk:
         if released:
             self._log.info("held messages let go", messages=len(released))
 
+    @property
+    def failing(self) -> str:
+        """What the last turn of some task failed with; empty when all of them do their work."""
+        return next(iter(self._failing.values()), "")
+
     async def _every(self, seconds: float, stage: str, turn: Callable[[], Awaitable[None]]) -> None:
+        me = asyncio.current_task()
         while True:
             try:
                 await turn()
-                self.failing = ""
+                self._failing.pop(me, None)
             except (sqlite3.Error, StorageError, OSError) as error:  # a full disk: nothing is marked, all is done again
-                self._failed(stage, f"{stage}: {error}")
+                self._failed(me, stage, f"{stage}: {error}")
             except Exception as error:  # noqa: BLE001  # a fault of ours: the task survives, the turn is repeated
                 self._telemetry.bugs.labels(stage).inc()
-                self._failed(stage, f"{stage}: {type(error).__name__}")
+                self._failed(me, stage, f"{stage}: {type(error).__name__}")
             await asyncio.sleep(seconds)
 
-    def _failed(self, stage: str, words: str) -> None:
+    def _failed(self, task: asyncio.Task[None] | None, stage: str, words: str) -> None:
         self._telemetry.casework_failures.inc()
-        if words != self.failing:
+        if words not in self._failing.values():
             self._log.error("turn failed", stage=stage, exc_info=True)
-        self.failing = words
+        self._failing[task] = words
 
     def _gauge(self, counts: dict[str, int]) -> None:
         for state in MESSAGE_STATES[:-1]:

@@ -3,6 +3,7 @@
 Migrated by number.
 """
 
+import contextlib
 import os
 import sqlite3
 import threading
@@ -34,11 +35,10 @@ class Database:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
         self.path = path
         self._lock = threading.RLock()
-        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._connection.row_factory = sqlite3.Row
+        self._undone = 0
+        self._suspect = False
+        self._connection = self._opened()
         try:
-            for pragma in PRAGMAS:
-                self._connection.execute(f"PRAGMA {pragma}")
             self._migrate()
         except sqlite3.DatabaseError as error:
             self._connection.close()
@@ -46,6 +46,17 @@ class Database:
         except StorageError:
             self._connection.close()
             raise
+
+    def _opened(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        connection.row_factory = sqlite3.Row
+        try:
+            for pragma in PRAGMAS:
+                connection.execute(f"PRAGMA {pragma}")
+        except sqlite3.DatabaseError as error:
+            connection.close()
+            raise StorageError(f"{self.path}: {error}") from error
+        return connection
 
     def close(self) -> None:
         """Close the connection; what was acknowledged is on the disk already."""
@@ -56,34 +67,66 @@ class Database:
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Do everything inside or nothing; durable when the outermost block has been left."""
         with self._lock:
-            if self._connection.in_transaction:
+            if not self._suspect and self._connection.in_transaction:
                 yield self._connection
                 return
-            self._connection.execute("BEGIN IMMEDIATE")
+            self._trusted().execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
-            except BaseException:
-                self._connection.execute("ROLLBACK")
+                self._connection.execute("COMMIT")
+            except BaseException as error:
+                self._undo(error)
                 raise
-            self._connection.execute("COMMIT")
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Read one consistent state."""
         with self._lock:
-            if self._connection.in_transaction:
+            if not self._suspect and self._connection.in_transaction:
                 yield self._connection
                 return
-            self._connection.execute("BEGIN")
+            self._trusted().execute("BEGIN")
             try:
                 yield self._connection
-            finally:
                 self._connection.execute("COMMIT")
+            except BaseException as error:
+                self._undo(error)
+                raise
 
-    def version(self) -> int:
-        """Tell whether another connection has written: the number changes then (PRAGMA data_version)."""
+    def _undo(self, error: BaseException) -> None:
+        """Leave no transaction open: the next one would be taken for a part of it, and its promise would be empty.
+
+        SQLite itself ends it at some errors (full, I/O), at others it stays. After an I/O error nothing of what this
+        process believes to be on the disk is taken for granted (threats.md T25).
+        """
+        self._undone += 1
+        self._suspect |= getattr(error, "sqlite_errorname", "").startswith("SQLITE_IOERR")
+        if self._connection.in_transaction:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.execute("ROLLBACK")
+
+    def _trusted(self) -> sqlite3.Connection:
+        """Give the connection; after an I/O error a new one, once the file has been found sound.
+
+        Closing writes the log into the file and syncs that, so what a failed sync left in the cache alone is written anew.
+        """
+        if self._suspect:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.close()
+            self._connection = self._opened()
+            found = [str(row[0]) for row in self._connection.execute("PRAGMA quick_check")]
+            if found != ["ok"]:
+                raise StorageError(f"{self.path}: damaged after an I/O error: {found[0]}")
+            self._suspect = False
+        return self._connection
+
+    def version(self) -> tuple[int, int]:
+        """Tell what was read before is still so: it changes when another connection has written (PRAGMA data_version).
+
+        And when a transaction of ours was undone.
+        """
         with self._lock:
-            return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+            return int(self._connection.execute("PRAGMA data_version").fetchone()[0]), self._undone
 
     def wipe(self) -> None:
         """Move the log into the file and cut it to nothing, so that deleted rows stand nowhere on the disk.

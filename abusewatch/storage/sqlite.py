@@ -1,6 +1,7 @@
 """The store of the daemon: cases, mail and ledger in one SQLite file, joined in one transaction where it matters."""
 
 import contextlib
+import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
@@ -57,9 +58,7 @@ class SqliteStore(SqliteMerging, SqliteDesk):
             with self.database.transaction() as db:
                 self.vault.mark(db)
                 self.lock_what_lies_open()
-            with contextlib.suppress(
-                StorageError
-            ):  # a reader of another process; the log is emptied with the next purge
+            with contextlib.suppress(StorageError, sqlite3.Error):  # a reader holds it: emptied with the next purge
                 self.database.wipe()
 
     def close(self) -> None:

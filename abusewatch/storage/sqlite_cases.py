@@ -30,7 +30,7 @@ class SqliteCases:
         self._vault = vault
         self._limits = limits
         self._open: dict[str, Incident] = {}
-        self._seen_version = -1
+        self._seen_version = (-1, -1)
 
     def next_id(self, now_us: int) -> str:
         """Give out the next case number of the year."""

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from abusewatch.outbox import Seal, SmtpSettings, SmtpTransport, Verp
 from abusewatch.outbox.dkim import load_key
+from abusewatch.outbox.states import settle
 from tests.cases import message
 from tests.outbox.servers import Server, serving
 
@@ -86,6 +87,29 @@ async def test_matrix(case):
     assert outcome.text
     assert outcome.text.isprintable()
     assert len(outcome.text) <= 200
+
+
+VERBS = ("greeting", "EHLO", "MAIL", "RCPT", "DATA", "end")
+FAULTS = {
+    "4xx": b"451 4.3.0 later\r\n", "421": b"421 4.3.2 closing\r\n", "5xx": b"554 5.7.1 no\r\n", "drop": "drop", "reset": "reset", "hang": "hang",
+    "garbage": b"\xff\xfe\x00 what\r\n", "no code": b"ok\r\n", "empty line": b"\r\n", "half a reply": b"250-more\r\n", "a long line": b"451 " + b"x" * 1_000_000 + b"\r\n",
+    "two replies": b"451 a\r\n451 b\r\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("verb", VERBS)
+async def test_every_fault_at_every_verb_has_an_outcome(verb, fault):
+    """Whatever the server does, the mail ends up tried again or with the desk, in bounded time and without an exception."""
+    replies = {verb: FAULTS[fault]} | ({"HELO": FAULTS[fault]} if verb == "EHLO" else {})
+    begun = time.monotonic()
+    outcomes = await send(Server(**replies), message(1), message(2))
+    assert time.monotonic() - begun < 5
+    assert len(outcomes) == 2
+    for outcome in outcomes:
+        assert outcome.kind in {"refused", "deferred", "unknown"}, outcome
+        assert outcome.kind != "unknown" or verb in {"DATA", "end"}  # whether the text went out is not known then
+        assert settle(outcome, 1, 0, 0).state in {"retrying", "parked"}
 
 
 async def test_nobody_listens():

@@ -13,10 +13,14 @@ from abusewatch.contacts import ContactChain, MemoryCache, MemoryHealth, Operato
 from abusewatch.contacts.lookup import OUTCOMES, Found
 from abusewatch.model.incident import Incident
 from abusewatch.model.message import Message
-from abusewatch.outbox import Entry, Settlement, Turn
+from abusewatch.outbox import Delivery, Entry, Settlement, SmtpSettings, SmtpTransport, Turn
+from abusewatch.retention import limits
 from abusewatch.service import desk as subject
-from abusewatch.service.desk import Desk
+from abusewatch.service.desk import Desk, now_us
+from abusewatch.storage import SqliteStore
 from abusewatch.telemetry import LOOKUP_OUTCOMES, LOOKUPS, Telemetry
+from tests.cases import message
+from tests.outbox.servers import Server, serving
 
 INCIDENT = Incident("AW-2026-000001", "C-1", "login_attack", "open", "high", 0.9, "handshake", 0, 0, (), 0, 0)
 MAIL = Message("<1@a.example>", "d", "AW-2026-000001", "operator", "a@a.example", "b@b.example", "s", b"")
@@ -83,7 +87,7 @@ async def test_failed_deliveries_are_counted_by_class(reason, reply):
     async def turn():
         return Turn((outcome,))
 
-    desk, telemetry = made(delivery=SimpleNamespace(turn=turn))
+    desk, telemetry = made(delivery=SimpleNamespace(turn=turn, batch=20))
     await desk.deliver_turn()
     assert value(telemetry, "smtp_attempts_total") == 1
     assert value(telemetry, "smtp_failures_total", reply=reply) == 1
@@ -93,7 +97,7 @@ async def test_after_a_clock_jump_no_mail_leaves(monkeypatch):
     async def turn():
         raise AssertionError("mail left after the clock jumped")
 
-    desk, telemetry = made(delivery=SimpleNamespace(turn=turn))
+    desk, telemetry = made(delivery=SimpleNamespace(turn=turn, batch=20))
     monkeypatch.setattr(subject, "now_us", lambda: time.time_ns() // 1000 + 365 * 86_400_000_000)
     await desk.deliver_turn()
     assert value(telemetry, "clock_jumps_total") == 1
@@ -158,3 +162,46 @@ async def test_contacts_are_learned_beside_casework_and_counted():
     assert value(telemetry, "contact_lookups_total", source="dns", outcome="asked") == 0
     assert set(LOOKUP_OUTCOMES) == set(OUTCOMES)
     assert LOOKUPS == ("rdap", "dns")
+
+
+async def delays(lanes, hanging, monkeypatch, tmp_path):
+    """How long each of forty healthy recipients waits while some others hang at the server, and how long they waited in all."""
+    monkeypatch.setattr(subject, "LANES", lanes)
+    monkeypatch.setattr(subject, "DELIVERY_SECS", 0.05)
+    store = SqliteStore(tmp_path / f"{lanes}-{hanging}" / "cases.db", limits())
+    mails = [message(n, f"hang{n}@slow.example" if n < hanging else f"r{n}@operator.example") for n in range(40 + hanging)]
+    store.enqueue(mails, None, now_us())
+    arrived = {}
+
+    class Slow(Server):
+        async def act(self, where, reader, writer):
+            if where == "RCPT":
+                line = self.lines[-1]
+                await asyncio.sleep(3600 if "hang" in line else 0.04)
+                arrived[line] = time.monotonic()
+            return await super().act(where, reader, writer)
+
+    server = Slow()
+    async with serving(server) as port:
+        smtp = SmtpTransport(SmtpSettings("127.0.0.1", port, "none", command_secs=3.0, message_secs=3.0))
+        case_side = Desk(store, None, Delivery(store, smtp, now_us, subject.LANE_BATCH), Telemetry())
+        begun = time.monotonic()
+        task = asyncio.create_task(case_side.deliver())
+        async with asyncio.timeout(60):
+            while store.counts()["sent"] < 40:  # noqa: ASYNC110  # it is the store that is watched
+                await asyncio.sleep(0.02)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    store.close()
+    return sorted(at - begun for at in arrived.values())
+
+
+async def test_recipients_that_hang_delay_nobody_else_twice(monkeypatch, tmp_path):
+    """threats.md T26: other recipients' delay is at most doubled; in one lane, the control, it is not."""
+    healthy = await delays(8, 0, monkeypatch, tmp_path)
+    beside = await delays(8, 3, monkeypatch, tmp_path)
+    alone = await delays(1, 1, monkeypatch, tmp_path)
+    print(f"last of 40: {healthy[-1]:.2f} s; beside three that hang {beside[-1]:.2f} s; one lane and one that hangs {alone[-1]:.2f} s")  # noqa: T201
+    assert beside[-1] <= 2 * healthy[-1] + 0.3
+    assert alone[0] >= 2.9
