@@ -26,6 +26,7 @@ from tests.sources.test_files import CAPTURE, DATA, PACKERS, PCAPNG, TABLE, TEMP
 from tests.wire import exports_by_hand as wire
 from tests.wire import frames_by_hand as hand
 from tests.wire import nfdump_by_hand as files
+from tests.wire.test_compiled import same_frames, same_headers
 from tests.wire.test_fuzz_flow import seeds
 from tests.wire.test_tunnels import TUNNELS
 
@@ -102,13 +103,15 @@ def sflow(data):
 
 
 def packet_(data):
-    """One packet of a link type that the first octet chooses."""
+    """One packet of a link type that the first octet chooses; where it is compiled, the twin in numpy finds the same (and shows the fuzzer its way)."""
     if data:
-        buffer = np.frombuffer(data, np.uint8)
-        packet.parse(buffer, np.array([1]), np.array([len(data) - 1]), LINKS[data[0] % len(LINKS)])
+        parse = packet.parse if packet.KERNEL is None else same_headers
+        parse(np.frombuffer(data, np.uint8), np.array([1]), np.array([len(data) - 1]), LINKS[data[0] % len(LINKS)])
 
 
 def walked(walk):
+    """A capture file in pieces, as it is compiled and in numpy."""
+
     def target(data):
         with suppress(WireError):
             for frames in walk([data[i : i + 50] for i in range(0, len(data), 50)]):
@@ -116,6 +119,8 @@ def walked(walk):
                 for kind in set(frames.linktype.tolist()) & set(LINKS):
                     rows = np.flatnonzero(frames.linktype == kind)
                     packet.parse(frames.buffer, frames.offset[rows], frames.captured[rows], kind, frames.original[rows])
+        if packet.KERNEL is not None:
+            same_frames(walk, data, 50)
 
     return target
 
