@@ -86,7 +86,7 @@ def _troubles(exporter: dict[str, Any]) -> Iterator[str]:
     if rejected:
         yield f"refused, passed over or mended: {rejected}"
     for key, text in (
-        ("sets_waiting", "sets of data wait for a template, which comes with the exporter's next refresh"),
+        ("sets_waiting", "set(s) of data wait for a template, which comes with the exporter's next refresh"),
         ("duplicates", "came twice"),
         ("restarts", "restarts, or leaps in the sequence numbers"),
     ):
