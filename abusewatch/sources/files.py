@@ -144,10 +144,10 @@ class CaptureReading(Reading):
             yield from joined(self._exported())
 
     def flows(self, change: Change = unchanged) -> Iterator[FlowBatch]:
-        """Give the flows that the packets make, or the rows of the exports inside."""
+        """Give the flows that the packets make, or the rows of the exports inside, ordered by end time: exporters hold flows back for minutes."""
         if self.kind == "capture":
             return metered(change(flows_of(frames, self.counts)) for frames in self._all())
-        return super().flows(change)
+        return by_end(super().flows(change), self.counts)
 
     def _exported(self) -> Iterator[FlowBatch]:
         decoder = self._decoder_factory()
@@ -202,6 +202,10 @@ class DatagramReading(Reading):
         decoded = decode(self._decoder_factory(), datagrams, np.zeros(len(datagrams), np.uint32), 0)
         self._decoded(decoded.counts.items())
         yield from joined(decoded.batches)
+
+    def flows(self, change: Change = unchanged) -> Iterator[FlowBatch]:
+        """Give the rows ordered by end time, as those of a capture of exports."""
+        return by_end(super().flows(change), self.counts)
 
     def records(self) -> Iterator[dict[str, Any]]:
         """Give the records of all datagrams as they were sent."""
