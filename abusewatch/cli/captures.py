@@ -66,6 +66,11 @@ def try_case(rule: Rule, case: Case, captures: Path) -> list[str]:
     batches = taken(Inputs([str(folder / "capture.pcap")]), case.sampling)
     verdict = judge(batches, [rule], expected.inventory)
     found = [detection.finding for detection in verdict.detections]
+    return amiss(rule, case, expected, found, folder)
+
+
+def amiss(rule: Rule, case: Case, expected: Expectation, found: Sequence[Finding], folder: Path) -> list[str]:
+    """Compare what a rule found with what it must find; one line for each difference."""
     if case.expect == "nothing":
         return [f"must find nothing, found {_words(finding)}" for finding in found]
     wanted = _meant_for(rule, case, expected.finding)
