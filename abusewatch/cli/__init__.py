@@ -18,6 +18,7 @@ COMMANDS = {
     "capture-helper": "capture_helper",
     "check": "check",
     "replay": "replay",
+    "cut": "cut",
     "flows": "flows",
     "export": "export",
     "rules": "rules",
