@@ -18,6 +18,8 @@ from abusewatch.detect.load import load as load_rules
 from abusewatch.detect.rule import Rule
 from abusewatch.inventory import Inventory, InventoryError
 from abusewatch.outbox.dkim import DkimError, DkimKey, load_key
+from abusewatch.outbox.smime import Smime, SmimeError
+from abusewatch.outbox.smime import load as load_smime
 from abusewatch.reports import texts
 
 _T = TypeVar("_T")
@@ -131,7 +133,10 @@ def rule_set(  # what rules are loaded from
         for rule in loaded.rules
         if rule.id not in disabled
     )
-    again = (f"{local}/{name}.toml: changed since it was promoted; it observes until `abusewatch promote {name}`" for name in stale)
+    again = (
+        f"{local}/{name}.toml: changed since it was promoted; it observes until `abusewatch promote {name}`"
+        for name in stale
+    )
     return rules, (*(str(warning) for warning in loaded.warnings), *again)
 
 
@@ -149,9 +154,22 @@ def dkim_keys(config: Config) -> tuple[DkimKey, ...]:
     return tuple(load_key(path.stem, path.read_bytes()) for path in config.mail.dkim_keys)
 
 
+def smime_of(config: Config) -> Smime | None:
+    """Read what signs notices by S/MIME; SmimeError or OSError."""
+    certificate, key = config.mail.smime_certificate, config.mail.smime_key
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise SmimeError("`smime_certificate` and `smime_key` belong together")
+    return load_smime(certificate, key, config.sender)
+
+
 def _unfit_keys(config: Config) -> list[str]:
     try:
+        smime_of(config)
         dkim_keys(config)
+    except SmimeError as error:
+        return [f"mail.smime_certificate: {error}"]
     except DkimError as error:
         return [f"mail.dkim_keys: {error}"]
     except OSError as error:

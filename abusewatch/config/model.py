@@ -214,7 +214,6 @@ class Source(Section):
         "mails say so; of NetFlow v5, whose every header has room for the rate, none told means that it does not sample.",
     )
 
-
     @field_validator("listen", "exporters", "interface")
     @classmethod
     def _belongs(cls, value: object, info: ValidationInfo) -> object:
@@ -296,6 +295,11 @@ class Mail(Section):
         default=(),
         description="Private keys (PEM, RSA or Ed25519) that sign our mail; the file's name without its ending is the selector.",
     )
+    smime_certificate: ExistingPath | None = Field(
+        default=None,
+        description="Certificate (PEM, with those above it) that signs notices to customers by S/MIME; made out to `sender`.",
+    )
+    smime_key: ExistingPath | None = Field(default=None, description="Its private key (PEM, RSA or elliptic curve).")
     replies: Place | None = Field(
         default=None,
         description="Maildir into which your mail server puts a COPY of mail to `sender`. With it a customer's FIXED and an "

@@ -48,6 +48,10 @@ log says so each minute, until `abusewatch outbox resume AUDIENCE`. A wall clock
 `[mail] dkim_keys` names private keys; the file's name is the selector. Use two, RSA (2048 bits or more) and Ed25519: both sign, relaxed/relaxed, with From
 signed once more than it stands there. Mail is signed as it leaves.
 
+`[mail] smime_certificate` and `smime_key` sign notices to customers by S/MIME too (detached, RSA or elliptic curve, the certificate made out to the
+sender), so that their mail program shows whose they are. Reports to operators keep `multipart/report` on top, as RFC 5965 wants, and are signed by
+DKIM alone. To check one: `openssl cms -verify -in notice.eml -CAfile ca.pem`.
+
 `[mail] bounces` names a Maildir into which your mail server puts mail to `bounce+ANYTHING@` your domain (Postfix:
 `recipient_delimiter = +`). Each mail then has an envelope sender of its own, made with a key. A report (RFC 3464) that says `failed` with a status of
 class 5 parks the mail and counts against the mailbox; all else changes nothing. Files are deleted once read.

@@ -18,6 +18,7 @@ from abusewatch.model.message import Message
 from abusewatch.outbox.bounces import Verp
 from abusewatch.outbox.delivery import DEADLINE_SECS
 from abusewatch.outbox.dkim import DkimKey, sign
+from abusewatch.outbox.smime import Smime
 from abusewatch.outbox.states import Outcome
 
 TEXT_CHARACTERS = 200
@@ -50,11 +51,12 @@ class SmtpSettings:
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """How a mail is made ours on its way out: DKIM signatures over it, and an envelope sender that bounces come back to."""
+    """How a mail is made ours on its way out: S/MIME within, DKIM above it, and an envelope sender bounces come back to."""
 
     domain: str = ""
     keys: tuple[DkimKey, ...] = ()
     verp: Verp | None = None
+    smime: Smime | None = None
 
     def sender(self, message: Message) -> str:
         """Choose the envelope sender."""
@@ -62,7 +64,8 @@ class Seal:
 
     def sign(self, message: Message) -> bytes:
         """Sign the mail as it leaves."""
-        return sign(message.raw, self.domain, self.keys, time.time_ns() // 1000) if self.keys else message.raw
+        raw = self.smime.sign(message.raw) if self.smime else message.raw
+        return sign(raw, self.domain, self.keys, time.time_ns() // 1000) if self.keys else raw
 
 
 class SmtpTransport:

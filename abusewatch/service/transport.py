@@ -1,6 +1,6 @@
 """How mail leaves by a configuration: to its smart host, signed and with envelope senders of our own, or into a Maildir."""
 
-from abusewatch.config.assemble import dkim_keys
+from abusewatch.config.assemble import dkim_keys, smime_of
 from abusewatch.config.load import Credentials
 from abusewatch.config.model import Config
 from abusewatch.outbox import Maildir, Seal, SmtpSettings, SmtpTransport, Transport, Verp
@@ -14,7 +14,12 @@ def transport_of(config: Config) -> Transport:
         return Maildir(mail.maildir or config.store.path / "maildir")
     return SmtpTransport(
         SmtpSettings(mail.smarthost, mail.port, mail.tls, username=mail.username, password=_password(config)),
-        Seal(config.sender.rpartition("@")[2], dkim_keys(config), verp_of(config) if mail.bounces else None),
+        Seal(
+            config.sender.rpartition("@")[2],
+            dkim_keys(config),
+            verp_of(config) if mail.bounces else None,
+            smime_of(config),
+        ),
     )
 
 
