@@ -1,10 +1,14 @@
 """From an incident to mail: each side told once, of its own, and nothing lost on the way."""
 
 import ipaddress
+import random
+import tempfile
 from email import message_from_bytes
+from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from abusewatch.casework import Casework
@@ -199,6 +203,37 @@ def test_a_scan_of_400_networks_with_the_real_composer(store):
     assert work.turn(T0 + 2) == []
     assert len(store.messages(limit=9999)) == 401
     assert len(store.incidents()) == 1
+
+
+@settings(max_examples=6, deadline=None, phases=[Phase.generate])
+@given(st.integers(1, 400), st.integers(0, 2**32 - 1))
+def test_a_scan_of_400_networks_is_one_mail_an_operator_one_notice_and_one_case(operators, seed):
+    """However the 400 networks are shared out: each operator reads of its own addresses alone, and the same again says nothing."""
+    chance = random.Random(seed)
+    runs = {n: n % operators if n < operators else chance.randrange(operators) for n in range(400)}
+    lines = [Entry(ipaddress.ip_network(f"66.{n // 100}.{n % 100}.0/24"), f"Op {op}", f"abuse@op{op}.example") for n, op in runs.items()]
+    targets = [target(f"66.{n // 100}.{n % 100}.{k}") for n in range(400) for k in chance.sample(range(1, 255), chance.randrange(1, 4))]
+    theirs = {}
+    for one in targets:
+        _, b, c, _ = one.address.split(".")
+        theirs.setdefault(f"abuse@op{runs[int(b) * 100 + int(c)]}.example", set()).add(one.address)
+    with tempfile.TemporaryDirectory() as folder:
+        seen = detection(targets, kind="address_scan")
+        for turn in range(3):  # the same file again, and again after a restart
+            store = SqliteStore(Path(folder) / "cases.db", limits())
+            saved(store, seen)
+            work = Casework(store, Owners(), TableResolver(OperatorTable(lines), own), PlainComposer(), hold=None)
+            reports = work.turn(T0 + turn)
+            assert sum(report.enqueued for report in reports) == (operators + 1 if turn == 0 else 0)
+            assert work.turn(T0 + turn) == []
+            mails = [e.message for e in store.messages(limit=9999)]
+            assert len(store.incidents()) == 1
+            store.close()
+    assert sorted(m.recipient for m in mails if m.audience == "operator") == sorted(theirs)
+    assert sum(m.audience == "customer" for m in mails) == 1
+    for mail in mails:
+        shown, mine = {a for a in addresses_in(text_of(mail.raw)) if not own(a)}, theirs.get(mail.recipient, set())
+        assert shown == mine if len(mine) <= 100 else shown < mine  # a view names at most a hundred
 
 
 def test_planted_markers_are_in_no_sink(store, tmp_path):

@@ -21,6 +21,9 @@ store_option = click.option(
 )
 
 
+MAIL_COLUMNS = ("mail", "state", "reason", "to", "recipient", "subject")
+
+
 @click.group()
 def case() -> None:
     """Look at cases, and decide about their mail."""
@@ -28,19 +31,21 @@ def case() -> None:
 
 @case.command("list")
 @click.option("--state", type=click.Choice(STATES), help="Only cases in this state.")
+@click.option("--held", "only_held", is_flag=True, help="Only cases with mail that waits: the queue of the desk.")
 @store_option
 @config_option
 @json_option
-def case_list(state: str | None, folder: Path | None, config: Path | None, *, as_json: bool) -> None:
-    """List cases, one a line."""
+def case_list(state: str | None, folder: Path | None, config: Path | None, *, only_held: bool, as_json: bool) -> None:
+    """List cases, one a line, with the number of their mails that are held."""
     store = open_store(folder, config)
-    incidents = store.incidents(state)
+    held = store.held()
+    incidents = [one for one in store.incidents(state) if held.get(one.id) or not only_held]
     if as_json:
         for incident in incidents:
-            print_json(_case(incident))
+            print_json(_case(incident) | {"held": held.get(incident.id, 0)})
     else:
-        header = ("case", "state", "severity", "kind", "customer", "first seen", "last seen", "findings")
-        print_table(header, [_case_row(incident) for incident in incidents])
+        header = ("case", "state", "severity", "kind", "customer", "first seen", "last seen", "findings", "held")
+        print_table(header, [(*_case_row(incident), held.get(incident.id, 0)) for incident in incidents])
 
 
 @case.command("show")
@@ -69,7 +74,7 @@ def case_show(case_id: str, folder: Path | None, config: Path | None, *, as_json
             f"{finding.last_seen}, {finding.flows} flows, basis {finding.basis}"
         )
         click.echo(f"    fired: {finding.threshold}; {detection.because}")
-    print_table(("mail", "state", "to", "recipient", "subject"), [_mail_row(entry) for entry in entries])
+    print_table(MAIL_COLUMNS, [_mail_row(entry) for entry in entries])
     print_lines(f"  note of {iso(n.at_us)} by {n.author}: {_indented(n.text)}" for n in store.notes(case_id))
     print_lines(
         f"  blocked for {audience} {recipient}: {why}" for _, audience, recipient, why in store.blocked(case_id)
@@ -93,7 +98,7 @@ def outbox_list(state: str | None, folder: Path | None, config: Path | None, *, 
         for entry in entries:
             print_json(_mail(entry))
     else:
-        print_table(("mail", "state", "to", "recipient", "subject"), [_mail_row(entry) for entry in entries])
+        print_table(MAIL_COLUMNS, [_mail_row(entry) for entry in entries])
 
 
 @outbox.command("show")
@@ -193,4 +198,4 @@ def _mail(entry: Entry) -> dict[str, object]:
 
 def _mail_row(entry: Entry) -> tuple[object, ...]:
     message = entry.message
-    return entry.id, entry.state, message.audience, message.recipient, message.subject
+    return entry.id, entry.state, entry.reason[:40], message.audience, message.recipient, message.subject

@@ -41,6 +41,12 @@ class SqliteDesk(SqliteDigests):
             held = [entry for entry in self.messages("held", incident) if entry.message.raw]
             return [moved for entry in held if (moved := self.move_message(entry.id, "release", now_us))]
 
+    def held(self) -> dict[str, int]:
+        """Count the mails of each case that wait: for the desk, or for room in a budget."""
+        with self._db.reading() as db:
+            rows = db.execute("SELECT incident, count(*) AS n FROM outbox WHERE state = 'held' GROUP BY incident").fetchall()
+        return {row["incident"]: row["n"] for row in rows}
+
     def add_note(self, incident: str, author: str, text: str, now_us: int) -> bool:
         """Write a note to a case; False when there is none."""
         with self._db.transaction() as db:

@@ -44,6 +44,15 @@ def test_a_case_is_approved_held_and_approved_again(desk, store):
     assert states(store) == ["queued"] * 3
 
 
+def test_the_queue_of_the_desk_is_what_is_held(desk, store):
+    store.save(correlate(store.open_incidents(), [detection(kind="worm", rule="worm")], T0, store.next_id))
+    rows = {row["case"]: row["held"] for row in map(json.loads, desk("case", "list", "--json").lines)}
+    assert rows == {CASE: 2, "AW-2026-000002": 0}
+    assert [json.loads(line)["case"] for line in desk("case", "list", "--held", "--json").lines] == [CASE]
+    assert desk("case", "list", "--held").lines[1].split()[-1] == "2"
+    assert "shadow" in desk("outbox", "list").out
+
+
 def test_a_case_moves_by_its_table(desk, store):
     assert desk("case", "resolve", CASE).out == f"{CASE}: resolved\n"
     assert desk("case", "close", CASE).out == f"{CASE}: closed\n"
