@@ -85,7 +85,9 @@ def explain(  # noqa: PLR0913, PLR0917  # one argument an option
         parts = gathered(own, inventory_file, folder, None, config)
         inputs = Inputs(files)
         batches = taken(inputs, sampling, lambda batch: between(batch, from_us, to_us))
-        accounts, ours = _judged(batches, chosen(parts.rules, rule_id), parts.inventory, inputs.exporter_name, watched)
+        accounts, ours = explained(
+            batches, chosen(parts.rules, rule_id), parts.inventory, inputs.exporter_name, watched
+        )
         inputs.report()
     fired = sum(account.verdict == FIRED for account in accounts)
     if as_json:
@@ -97,7 +99,7 @@ def explain(  # noqa: PLR0913, PLR0917  # one argument an option
     ctx.exit(FINDINGS if fired else 0)
 
 
-def _judged(
+def explained(
     batches: Iterable[FlowBatch],
     rules: Sequence[Rule],
     inventory: Inventory,
@@ -145,7 +147,7 @@ def page(accounts: Sequence[Account], offender: str, *, ours: bool, live: bool =
         if account.verdict in {OFF, NOTHING} or (
             account.verdict == NEAR and account.best and account.best.near < FAR and len(accounts) > 1
         ):
-            yield f"{'far' if account.verdict == NEAR else account.verdict:9} {account.rule}: {_short(account)}"
+            yield f"{'far' if account.verdict == NEAR else account.verdict:9} {account.rule}: {short(account)}"
             continue
         status = f" [{account.status}]" if account.status != "stable" else ""
         near = f", {100 * account.best.near:.0f} %" if account.verdict == NEAR and account.best else ""
@@ -153,8 +155,10 @@ def page(accounts: Sequence[Account], offender: str, *, ours: bool, live: bool =
         yield from (f"    {line}" for line in _told(account))
 
 
-def _short(account: Account) -> str:
-    """One line about a rule that is far from firing."""
+def short(account: Account) -> str:
+    """One line about a rule that has not fired: what was lacking."""
+    if account.verdict in {SILENCED, LEFT_OUT}:
+        return f"the condition held, but {account.because}"
     if account.best:
         return "; ".join(clause.words for clause in account.best.clauses if not clause.holds)
     return f"none of {account.seen} {account.on}s counts{_failed(account)}" if account.seen else account.because
