@@ -473,6 +473,36 @@ def dns_flood_packets():
     yield Edge("servers that only answer do not count", "high", queries(3000, servers=40) + [one(k, host(300 + k), 53, OWN, 999, protocol="udp") for k in range(40)])
 
 
+def dns_tunnel():
+    def told(n, octets, *, sport=40_000, port=53, dst=OUT, gap=2.0, begin=0.0, protocol="udp", spread=0):
+        return [one(begin + k * gap, dst, port, OWN, sport + (k + 1 if spread else 0), protocol=protocol, octets=octets, flags="A") for k in range(n)]
+
+    def asks(n, octets, *, sport=40_000, port=53, dst=OUT, gap=2.0, others=0, begin=0.0, protocol="udp"):
+        return [one(begin + k * gap, OWN, sport + (k + 1 if k < others else 0), dst, port, protocol=protocol, octets=octets, flags="A") for k in range(n)]
+
+    def tunnel(n=200, octets=100, answers=200, size=100, *, others=0, **more):
+        return asks(n, octets, others=others, **more) + told(answers, size, begin=0.5, **more)
+
+    yield Edge("two hundred", "low", tunnel())
+    yield Edge("one less", "", tunnel(199, 110))
+    yield Edge("99 bytes", "", tunnel(octets=99, size=200))
+    yield Edge("a little less than 40 kB", "", tunnel(size=99))
+    yield Edge("one in ten from another port", "low", tunnel(others=20))
+    yield Edge("more than one in ten", "", tunnel(others=21))
+    yield Edge("answers to many ports say nothing", "low", asks(200, 100, others=20) + told(200, 200, begin=0.5, spread=1))
+    yield Edge("answers are no queries", "", tunnel(190, 150, 60, 200))
+    yield Edge("answers do not make queries long", "", tunnel(octets=60, size=200))
+    yield Edge("queries are told once", "", asks(200, 110))
+    yield Edge("just in time", "low", tunnel(gap=2.85))
+    yield Edge("twice as slow", "", tunnel(gap=5.7))
+    yield Edge("another port", "", tunnel(300, 200, port=5353))
+    yield Edge("from port 1024", "low", tunnel(sport=1024))
+    yield Edge("from port 1023", "", tunnel(300, 200, sport=1023))
+    yield Edge("tcp", "", tunnel(300, 200, protocol="tcp"))
+    yield Edge("our own resolver", "", tunnel(300, 200, dst="198.51.100.20"))
+    yield Edge("half to another server", "", tunnel(150, 150) + tunnel(150, 150, dst=OUT2))
+
+
 WEB_NOT = (21, 22, 23, 53, 110, 143, 445, 465, 587, 993, 995, 1433, 2222, 3306, 3389, 5432, 5900, 5985)
 
 
@@ -947,7 +977,7 @@ EDGES = {
     for name, make in list(globals().items())
     if callable(make) and name in {
         "ssh_login_attack", "login_attack", "password_spray", "login_storm", "address_scan", "telnet_worm", "sip_scan", "udp_address_scan", "icmp_scan",
-        "port_scan", "slow_scan", "syn_flood", "tcp_flood", "udp_flood", "icmp_flood", "carpet_flood", "dns_flood", "dns_flood_packets", "http_flood",
+        "port_scan", "slow_scan", "syn_flood", "tcp_flood", "udp_flood", "icmp_flood", "carpet_flood", "dns_flood", "dns_flood_packets", "dns_tunnel", "http_flood",
         "slow_http", "syn_flood_half_open", "smtp_spam", "amplification_reflector", "amplification_trigger", "spoofed_source", "address_scan_sampled",
         "port_scan_sampled", "sip_scan_sampled", "icmp_scan_sampled", "udp_address_scan_sampled", "stealth_scan_sampled", "smtp_spam_sampled",
         "syn_flood_half_open_sampled", "http_flood_sampled", "login_attack_sampled",

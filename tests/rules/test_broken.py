@@ -2,11 +2,10 @@
 
 import pytest
 
-from tests import scenarios
 from tests.rules.edges import EDGES
-from tests.rules.table import fates
+from tests.rules.table import fates, written
 
-RULES = {rule.id: rule for rule in scenarios.shipped()}
+RULES = {rule.id: rule for rule in written()}
 EQUAL = {
     ("icmp-scan", "measure bare: where: part 1 of or: part 1 of and left out"): "no packet of IPv6 is that short",
     ("http-flood-sampled", "measure twice: share: 2 a third less"): "packets are whole",
