@@ -24,6 +24,9 @@ from abusewatch.windows.twins import Twins
 MOST_EMPTY_PANES = 40  # 200 s: the longest that a conversation waits for its outcome, and a rule for answers
 
 
+AFTER_US = 3600 * SECOND  # more than conversations, answers and levels of an address outlast its last row beside the windows of rules
+
+
 class Sink(Protocol):
     """Where findings go: correlated into incidents and saved (the daemon), or collected (a replay)."""
 
@@ -46,6 +49,7 @@ class Pipeline:
         self.twins = Twins()
         self.conversations = Conversations()
         self.engine = engine(rules, inventory, self.panes.pane_us)
+        inventory.slots.idle_us = max((rule.match.window_secs for rule in rules), default=0) * SECOND + AFTER_US
         self.directions: Counter[str] = Counter()
         self.records = 0
         self._sink = sink
@@ -79,6 +83,7 @@ class Pipeline:
 
     def _decide(self, pane: Pane) -> None:
         self._now_us = max(pane.end_us, self._now_us)
+        self.inventory.slots.pass_time(self._now_us)
         pane = replace(pane, rows=self.twins.once(pane.rows, pane.end_us, part=pane.part))
         self._sink(self.engine.close(pane, self.conversations.close(pane), len(self.inventory.slots)))
 

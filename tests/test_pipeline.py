@@ -289,3 +289,19 @@ def test_the_hash_seed_changes_nothing(root):
         for seed in range(3)
     }
     assert len(found) == 1
+
+
+def test_numbers_of_own_addresses_outlast_what_is_held_by_them():
+    """A finding of an address whose number was another's before: nothing of the other is charged to it."""
+    told = {}
+    spine = s.pipeline(lambda found: told.update({each.episode: each for each in found}))
+    spine.inventory.slots.capacity = 4
+    for n in (1, 2, 3):
+        spine.feed(flows(*s.address_scan(15, src=f"198.51.100.{n}")))
+    for hour in range(1, 14):
+        spine.feed(flows(ask(3600 * hour, OUT, 443, src="198.51.100.1")))
+    assert spine.inventory.slots.freed == 2
+    spine.feed(flows(*[ask(50_000 + k, host(100 + k), 8443, src=f"198.51.100.{4 + k % 2}") for k in range(38)]))
+    spine.flush()
+    assert told == {}
+    assert spine.inventory.slots.refused == 0

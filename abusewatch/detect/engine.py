@@ -53,9 +53,12 @@ class Engine:
         self.now_us = 0
         self.episodes = Episodes(owners)
         self._grown: dict[tuple[str, int], None] = {}
+        self._shed_before = 0
+        self._runners: list[Runner] = []
         self._begin()
 
     def _begin(self) -> None:
+        self._shed_before = self.shed_rows
         self._runners = [Runner(rule, self.pane_us) for rule in self.rules]
         self._held = {rule.id: _Held() for rule in self.rules}
 
@@ -68,6 +71,11 @@ class Engine:
     def waits(self) -> bool:
         """Whether time alone may bring a finding: rows are held that have not been judged, or an episode has grown and is to be told."""
         return bool(self._grown) or any(runner.waits for runner in self._runners)
+
+    @property
+    def shed_rows(self) -> int:
+        """How many rows of windows others stand for, or nobody, since there were too many."""
+        return self._shed_before + sum(runner.window.shed_rows for runner in self._runners)
 
     def runner(self, rule_id: str) -> Runner | None:
         """A rule at work, for who wants to look at its window; None when it does not run."""

@@ -128,7 +128,9 @@ class Intake:
             "panes": (telemetry.shed.labels("panes"), pipeline.panes.split_panes),
             "conversations": (telemetry.shed.labels("conversations"), pipeline.conversations.shed),
             "followed": (telemetry.shed.labels("followed"), pipeline.conversations.levels.thinned),
+            "windows": (telemetry.shed.labels("windows"), pipeline.engine.shed_rows),
             "episodes": (telemetry.shed.labels("episodes"), pipeline.engine.episodes.shed),
+            "slots": (telemetry.shed.labels("slots"), pipeline.inventory.slots.refused),
         }
         for rule, seat in pipeline.engine.seats:
             for reason, total in seat.faults.items():

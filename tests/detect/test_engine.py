@@ -67,3 +67,13 @@ def test_rules_in_another_order_find_the_same():
     lines = [*s.address_scan(60), *s.login_attack(30), *s.udp_flood(9000)]
     backwards = tuple(reversed(s.shipped()))
     assert s.as_bytes(s.detections(*lines, rules=backwards)) == s.as_bytes(s.detections(*lines))
+
+
+def test_what_windows_shed_is_counted_over_a_restart_of_the_clock():
+    line = spine([])
+    line.feed(flows(*[s.ask(k / 5000, s.host(1), 1000 + k % 60_000, sport=1024 + k % 60_000) for k in range(9000)]))
+    line.advance((T0 + 60) * SECOND)
+    shed = line.engine.shed_rows
+    assert shed > 0
+    line.flush()
+    assert line.engine.shed_rows >= shed

@@ -42,3 +42,62 @@ def test_an_address_is_found_without_being_given_a_slot():
     assert len(slots) == 0
     (given,) = slots.of(np.array([hi], np.uint64), np.array([lo], np.uint64)).tolist()
     assert slots.find(hi, lo) == given
+
+
+HOUR_US = 3_600_000_000
+
+
+def given(slots, *numbers):
+    return slots.of(np.zeros(len(numbers), np.uint64), V4 | np.array(numbers, np.uint64)).tolist()
+
+
+def test_numbers_of_the_silent_are_given_out_again_when_more_than_half_are_taken():
+    slots = Slots(capacity=8, idle_us=HOUR_US)
+    first = given(slots, *range(6))
+    slots.pass_time(0)
+    again = given(slots, 0, 1)
+    slots.pass_time(HOUR_US)
+    assert len(slots) == 6, "state is held by number, and the greatest has not changed"
+    assert given(slots, 0, 1) == again
+    more = given(slots, *range(100, 106))
+    assert sorted(again + more) == list(range(8))
+    assert set(more) > set(first) - set(again)
+    assert slots.refused == 0
+
+
+def test_who_was_heard_of_within_the_time_keeps_his_number():
+    slots = Slots(capacity=8, idle_us=HOUR_US)
+    first = given(slots, *range(6))
+    for hour in range(5):
+        slots.pass_time(hour * HOUR_US)
+        assert given(slots, *range(6)) == first
+    assert slots.freed == 0
+
+
+def test_while_there_is_room_nothing_is_taken_back():
+    slots = Slots(capacity=8, idle_us=HOUR_US)
+    first = given(slots, 1, 2, 3, 4)
+    for hour in range(9):
+        slots.pass_time(hour * HOUR_US)
+    assert given(slots, 1, 2, 3, 4) == first
+
+
+def test_a_clock_that_steps_back_takes_nothing():
+    slots = Slots(capacity=8, idle_us=HOUR_US)
+    given(slots, *range(6))
+    slots.pass_time(9 * HOUR_US)
+    slots.pass_time(0)
+    slots.pass_time(HOUR_US - 1)
+    assert slots.freed == 0
+
+
+def test_what_is_given_back_is_found_no_more_and_what_stays_is():
+    slots = Slots(capacity=1 << 12, idle_us=HOUR_US)
+    first = given(slots, *range(3000))
+    slots.pass_time(0)
+    given(slots, *range(0, 3000, 3))
+    slots.pass_time(HOUR_US)
+    assert slots.freed == 2000
+    assert [slots.find(0, int(V4) | n) for n in range(9)] == [first[n] if n % 3 == 0 else -1 for n in range(9)]
+    assert given(slots, *range(0, 3000, 3)) == first[::3]
+    assert sorted(given(slots, *range(5000, 7000))) == sorted(set(first) - set(first[::3]))

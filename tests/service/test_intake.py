@@ -270,3 +270,12 @@ def test_a_finding_claims_the_coverage_of_its_own_exporters_in_its_own_time(expo
     assert lost == {"nobody": 0, "the same exporter": len(datagrams) // 9}.get(loses, 490)
     assert value(intake._telemetry, "exporter_lost_total", source="edge") == lost
     assert value(intake._telemetry, "exporters", source="edge") == (2 if loses == "the other exporter" else 1)
+
+
+def test_what_windows_and_slots_gave_up_is_counted(start, pipeline):
+    _, telemetry = start(pipeline)
+    assert value(telemetry, "shed_total", table="windows") == value(telemetry, "shed_total", table="slots") == 0
+    pipeline.inventory.slots.refused = 7
+    pipeline.engine._runners[0].window.shed_rows = 3
+    until(lambda: value(telemetry, "shed_total", table="slots") == 7)
+    assert value(telemetry, "shed_total", table="windows") == 3
