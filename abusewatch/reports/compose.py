@@ -25,7 +25,7 @@ from abusewatch.reports import arf, leaks, xarf
 from abusewatch.reports.identity import fixed_token, keyed, message_id, optout_token
 from abusewatch.reports.mime import Attachment, Headers, build
 from abusewatch.reports.settings import ReportSettings
-from abusewatch.reports.texts import Texts
+from abusewatch.reports.texts import FAMILY, Texts
 
 SHOWN = 25
 """Addresses in the text of a mail; the rest is in the attachment. A longer text is not read."""
@@ -154,6 +154,9 @@ class Composer:
             "bases": [texts.basis(basis) for basis in dict.fromkeys(one.basis for one in view.sections)],
             "elsewhere": view.elsewhere,
             "unverified": not any(one.basis in CERTAIN for one in view.sections),
+            "attack": KINDS[incident.kind].operator_mail,
+            "reflected": FAMILY[incident.kind] == "reflection",
+            "mail": FAMILY[incident.kind] == "spam",
             "volume": KINDS[incident.kind].xarf == "connection/ddos",
             "digest": view.digest,
             "quiet_hours": max(1, (now_us - incident.last_us) // HOUR_US),

@@ -77,6 +77,7 @@ def case_page(  # noqa: PLR0913  # all that a page depends on, so that the same 
         "networks_more": view.networks_more,
         "unverified": bool(view.sections) and not certain,
         "bases": [texts.basis(basis) for basis in dict.fromkeys(s.basis for s in view.sections)],
+        "attack": KINDS[incident.kind].operator_mail,
         "meaning": family["meaning"],
         "steps": family["steps"],
         "kind_reported": KINDS[incident.kind].operator_mail and certain,

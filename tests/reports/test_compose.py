@@ -240,3 +240,22 @@ def test_the_documentation_shows_the_golden_mails(root):
         part = parsed.get_payload(0) if parsed.is_multipart() else parsed
         text = part.get_payload(decode=True).decode().replace("\r\n", "\n").strip()
         assert text in page, f"docs/mails.md shows an older {name}"
+
+
+@pytest.mark.parametrize("language", sorted(languages()))
+def test_nobody_is_said_to_be_broken_into_whose_service_is_merely_open(made, language):
+    texts = {}
+    for kind in ("amplification", "login_attack"):
+        message = Composer(made.SETTINGS).compose_operator(*made.operator_view(made.incident(made.detection(kind), kind=kind)), made.CONTACT, made.NOW, language=language)
+        texts[kind] = " ".join(message_from_bytes(message.raw).get_payload(0).get_payload(decode=True).decode().split())
+    broken = {"en": "broken into", "de": "eingebrochen", "fr": "piratée", "es": "ha entrado", "nl": "ingebroken"}[language]
+    assert broken in texts["login_attack"]
+    assert broken not in texts["amplification"]
+
+
+def test_a_customer_without_an_address_in_it_reads_whole_sentences(made, composer):
+    case = made.incident(made.detection("spoofed_source", offender="192.0.2.9", basis="anchored"), kind="spoofed_source")
+    message = composer.compose_customer(*made.customer_view(case), made.CUSTOMER, made.NOW)
+    text = message_from_bytes(message.raw).get_payload(decode=True).decode()
+    assert "your connection has been sending" in text
+    assert "Attacked" not in text
