@@ -47,7 +47,7 @@ clean:
 peers:
 	@sh .ci/peers
 
-$(STAMP): pyproject.toml .ci/venv .ci/apt .ci/compile.py $(shell find abusewatch -name "*.pyx")
+$(STAMP): pyproject.toml .ci/venv .ci/apt .ci/compile.py $(shell find abusewatch -name "*.px[di]" -o -name "*.pyx")
 	@sh .ci/venv $(VENV)
 	@touch $@
 

@@ -68,7 +68,7 @@ class CustomBuildHook(BuildHookInterface):
             self.app.display_warning(f"abusewatch: no Cython here, {source.name} is left to numpy")
             return None
         c = folder / f"{source.stem}.c"
-        result = translate(str(source), CompilationOptions(output_file=str(c), compiler_directives={"language_level": 3}))
+        result = translate(str(source), CompilationOptions(output_file=str(c), include_path=[self.root], compiler_directives={"language_level": 3}))
         if result.num_errors:
             raise SystemExit(f"abusewatch: {source} is not translated")  # ours to mend: Cython has said why
         built = folder / f"{source.stem}{SUFFIX}"

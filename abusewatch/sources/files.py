@@ -18,7 +18,7 @@ from abusewatch.sources import table
 from abusewatch.sources.capture_file import flows_of
 from abusewatch.sources.compress import Input, InputError
 from abusewatch.sources.export_datagrams import Decoder, ExporterNumbers, decode, exports_of, is_of_exports
-from abusewatch.sources.flow_cache import metered
+from abusewatch.sources.flow_cache import metered, metered_frames
 from abusewatch.sources.order import by_end, joined
 from abusewatch.wire import nfdump, pcap, pcapng
 from abusewatch.wire.datagrams import split
@@ -149,6 +149,8 @@ class CaptureReading(Reading):
 
     def flows(self, change: Change = unchanged) -> Iterator[FlowBatch]:
         """Give the flows that the packets make, or the rows of the exports inside, ordered by end time: exporters hold flows back for minutes."""
+        if self.kind == "capture" and change is unchanged:
+            return metered_frames(self._all(), self.counts)
         if self.kind == "capture":
             return metered(change(flows_of(frames, self.counts)) for frames in self._all())
         return by_end(super().flows(change), self.counts)

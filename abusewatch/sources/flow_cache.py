@@ -6,6 +6,7 @@ distinct counts and conversations come out the same. A flow ends when its pane d
 has stepped back, or when the cache is full (all are ended then, as routers do). That depends on the packets and their order, never on batches.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
@@ -13,8 +14,13 @@ import numpy as np
 
 from abusewatch.model.compiled import kernel
 from abusewatch.model.flow import DTYPES, Bool, FlowBatch, batch_of, concat
+from abusewatch.sources.capture_file import flows_of
 from abusewatch.windows.order import U64, mix, order_of, starts_of
 from abusewatch.windows.panes import SECOND
+from abusewatch.wire.frames import Frames
+from abusewatch.wire.gather import padded
+from abusewatch.wire.linktypes import LINK_TYPES
+from abusewatch.wire.packet import REASONS
 
 KERNEL = kernel("abusewatch.sources._flow_cache")
 
@@ -40,6 +46,9 @@ class Cache(Protocol):
     def add(self, packets: FlowBatch) -> FlowBatch:
         """Count packets, a record each, in the order in which they came; give the flows that have ended, in the order of their first packets."""
 
+    def read(self, frames: Frames, counts: Counter[str]) -> FlowBatch:
+        """The same for frames as they are, in one pass where it is compiled; `counts` gets what was not whole."""
+
     def flush(self) -> FlowBatch:
         """End every flow; the clock may start anywhere then."""
 
@@ -47,6 +56,16 @@ class Cache(Protocol):
 def cache() -> Cache:
     """A cache, compiled where it can be."""
     return Grouped() if KERNEL is None else Compiled()
+
+
+def metered_frames(parts: Iterable[Frames], counts: Counter[str]) -> Iterator[FlowBatch]:
+    """Give the flows of a whole capture."""
+    flows = cache()
+    for frames in parts:
+        if len(ended := flows.read(frames, counts)):
+            yield ended
+    if len(ended := flows.flush()):
+        yield ended
 
 
 def metered(batches: Iterable[FlowBatch]) -> Iterator[FlowBatch]:
@@ -71,6 +90,18 @@ class Compiled:
         columns = (np.ascontiguousarray(getattr(packets, name)) for name in ADDED)
         return self._given(self._kernel.add(*columns))
 
+    def read(self, frames: Frames, counts: Counter[str]) -> FlowBatch:
+        """See `Cache`."""
+        linktype = int(frames.linktype[0]) if len(frames) else 0
+        if linktype not in LINK_TYPES or (frames.linktype != linktype).any():
+            return self.add(flows_of(frames, counts))
+        buffer = padded(frames.buffer, int((frames.offset + frames.captured).max()))
+        reasons = np.zeros(len(REASONS), np.int64)
+        columns = (np.ascontiguousarray(c) for c in (frames.offset, frames.captured, frames.original, frames.time_us, frames.number))
+        done = self._kernel.read(buffer, *columns, linktype, reasons)
+        counts.update({name: n for name, n in zip(REASONS[1:], reasons[1:].tolist(), strict=True) if n})
+        return self._given(done)
+
     def flush(self) -> FlowBatch:
         """See `Cache`."""
         return self._given(self._kernel.flush())
@@ -94,6 +125,10 @@ class Grouped:
     def add(self, packets: FlowBatch) -> FlowBatch:
         """See `Cache`."""
         return concat([part for part in self._parts(packets) if len(part)])
+
+    def read(self, frames: Frames, counts: Counter[str]) -> FlowBatch:
+        """See `Cache`."""
+        return self.add(flows_of(frames, counts))
 
     def flush(self) -> FlowBatch:
         """See `Cache`."""

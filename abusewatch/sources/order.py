@@ -48,7 +48,7 @@ def split(batch: FlowBatch) -> Iterator[FlowBatch]:
         yield batch if len(batch) <= BATCH else batch.take(slice(first, first + BATCH))
 
 
-def joined(batches: Iterable[FlowBatch], enough: int = BATCH // 3) -> Iterator[FlowBatch]:
+def joined(batches: Iterable[FlowBatch], enough: int = BATCH // 10) -> Iterator[FlowBatch]:
     """Join small batches until they have `enough` rows, so that what costs per batch does not count; cut large ones."""
     waiting: list[FlowBatch] = []
     size = 0

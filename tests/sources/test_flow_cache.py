@@ -1,12 +1,18 @@
 """Packets to flows: what is one flow, when it ends, and that the compiled cache and the sorting one agree on every column."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from abusewatch.model.flow import COLUMNS, batch_of, concat
+from abusewatch.sources.capture_file import flows_of
 from abusewatch.sources.flow_cache import KERNEL, PANE_US, Compiled, Grouped, cache, metered
+from abusewatch.wire import pcap, pcapng
+from tests.wire import frames_by_hand as hand
+from tests.wire.test_compiled import LAYERS
 
 SECOND = 1_000_000
 MAPPED = 0xFFFF << 32
@@ -109,3 +115,36 @@ def test_both_agree_on_every_column(rows, size, limit):
             assert getattr(other, name).tolist() == getattr(whole, name).tolist(), name
     assert int(whole.packets.sum()) == len(rows)
     assert int(whole.bytes.sum()) == int(batch.bytes.sum())
+
+
+def frames_of(root, name):
+    with (root / "captures" / name / "capture.pcap").open("rb") as file:
+        yield from pcap.frames(iter(lambda: file.read(50_000), b""))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ["ssh-login-attack", "address-scan-v6", "carpet-flood"])
+def test_frames_and_their_packets_give_the_same_flows(kind, name, root):
+    """In one pass or with columns between, compiled or not; also what is counted as not whole."""
+    counted, whole, apart = Counter(), Counter(), kind()
+    flows = kind()
+    one = [part for part in (*(flows.read(frames, whole) for frames in frames_of(root, name)), flows.flush()) if len(part)]
+    two = [part for part in (*(apart.add(flows_of(frames, counted)) for frames in frames_of(root, name)), apart.flush()) if len(part)]
+    reference = concat(list(metered(flows_of(frames, Counter()) for frames in frames_of(root, name))))
+    for column in COLUMNS:
+        assert getattr(concat(one), column).tolist() == getattr(concat(two), column).tolist() == getattr(reference, column).tolist(), column
+    assert whole == counted
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_frames_of_odd_kinds(kind):
+    """Frames that are no IP or cut, of several link types or of one that is not known, and none at all."""
+    layers = [part[: len(part) - n] for n in (0, 3, 20) for part in LAYERS]
+    mixed = hand.section() + hand.interface() + hand.interface(101) + b"".join(hand.enhanced(part, 10**15, n % 2) for n, part in enumerate(layers))
+    for walk, data in ((pcap.frames, hand.pcap(layers * 3)), (pcap.frames, hand.pcap(layers, linktype=147)), (pcapng.frames, mixed)):
+        whole, counted, flows, apart = Counter(), Counter(), kind(limit=3), kind(limit=3)
+        for frames in walk([data[at : at + 700] for at in range(0, len(data), 700)]):
+            one, two = flows.read(frames, whole), apart.add(flows_of(frames, counted))
+            for column in COLUMNS:
+                assert getattr(one, column).tolist() == getattr(two, column).tolist(), column
+        assert whole == counted
