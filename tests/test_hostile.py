@@ -178,3 +178,37 @@ def test_live_over_udp_finds_what_a_replay_finds(form):
         intake.stop(20)
     assert sent.records == spine.records == len(batch)
     assert s.as_bytes(told.values()) == replayed
+
+
+def crowd():
+    """A spray, with scans and floods of others in it."""
+    return in_time(concat([spray(100_000, 10), scans(10), flows(*s.udp_flood(9000)), flows(*s.http_flood(500)), flows(*s.half_open(900))]))
+
+
+def found_in(batch, size, *, jitter=0, row_budget=400_000):
+    """The findings by rule and offender, each as bytes, and the line that made them."""
+    told = {}
+    spine = whole_net(lambda found: told.update({each.episode: each for each in found}))
+    spine.panes.row_budget = row_budget
+    late = np.random.default_rng(jitter).integers(0, 9_000_000, len(batch)) if jitter else 0
+    fed(spine, batch.take(np.argsort(batch.end_us + late, kind="stable")), size)
+    return {(each.finding.rule, each.finding.offender): s.as_bytes([each]) for each in told.values()}, spine
+
+
+@pytest.mark.parametrize(("size", "jitter"), [(1000, 1), (7000, 2), (200_000, 3)])
+def test_what_is_shed_is_the_same_in_any_order(size, jitter):
+    """Levels and windows shed by hash, at the close of whole panes: their overflow changes no byte."""
+    batch = crowd()
+    expected, plain = found_in(batch, 20_000)
+    found, spine = found_in(batch, size, jitter=jitter)
+    assert spine.conversations.levels.thinned == plain.conversations.levels.thinned > 0
+    assert spine.engine.shed_rows == plain.engine.shed_rows > 0
+    assert found == expected
+
+
+def test_panes_that_close_in_parts_find_the_same_offenders():
+    """Over its row budget a pane closes early, with what has come by then: who is found stays, the numbers of a finding may hang on the order of arrival."""
+    batch = crowd()
+    runs = [found_in(batch, size, jitter=jitter, row_budget=20_000) for size, jitter in ((1000, 0), (7000, 1), (20_000, 2))]
+    assert all(spine.panes.split_panes > 0 for _, spine in runs)
+    assert len({frozenset(found) for found, _ in runs}) == 1
