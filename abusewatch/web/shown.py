@@ -151,9 +151,12 @@ def _render(name: str, settings: ReportSettings, language: str, values: Mapping[
 
 
 def _status(incident: Incident, noticed: Noticed | None) -> str:
-    """Choose the sentence at the top: is it over, was it seen after the notice, or not."""
-    if incident.state == "closed":
-        return "closed"
+    """Choose the sentence at the top: is it over or said to be, was it seen after the notice, or not.
+
+    A sighting after "fixed" opens the case again, so while it is resolved there was none.
+    """
+    if incident.state in {"closed", "resolved"}:
+        return incident.state
     return "seen" if noticed is None or incident.last_us > noticed.at_us else "silent"
 
 

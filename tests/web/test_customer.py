@@ -63,6 +63,8 @@ async def test_fixed_moves_the_case_as_the_table_allows_and_says_what_is_next(si
     text = (await site.get(f"{site.token}?said=fixed"))[1]
     assert "marked as fixed" in text
     assert "You told us that it is fixed" in text
+    assert "Reported as fixed, and not seen since" in text
+    assert "still going on" not in text
     assert 'value="fixed"' not in text
     assert "cron job" not in text  # notes are the desk's, also from him who wrote them: a link may be in other hands
     assert site.value("fixed") == 1
