@@ -83,7 +83,9 @@ def test_round_trip(form, family, rate):
     if (form, family) == ("netflow5", 6):
         assert (datagrams, sum(encoding.skipped.values())) == ([], 100)
         return
-    assert rows(decode(datagrams)) == rows(batch)
+    # NetFlow v5 has no word for an unknown rate: a header that names none is that of an exporter that does not sample.
+    expected = flows(family=family, rate=1) if (form, rate) == ("netflow5", 0) else batch
+    assert rows(decode(datagrams)) == rows(expected)
     assert sum(d.records for d in datagrams) == 100
     assert sum(encoding.skipped.values()) == 0
 
