@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from abusewatch.cli.cut import write_cuts
 from tests.wire import frames_by_hand as hand
 
 CAPTURE = "captures/ssh-login-attack/capture.pcap"
@@ -75,3 +76,29 @@ def test_a_capture_that_ends_early_is_1_and_link_layers_go(abusewatch, tmp_path)
     ((when, packet, _),) = records(out.read_bytes())
     assert when == (1_700_000_000, 123_456)
     assert packet[:1] == b"\x45"
+
+
+def test_a_replay_leaves_a_cut_of_each_offender(abusewatch, root, tmp_path):
+    ran = abusewatch("replay", root / CAPTURE, "--own", "198.51.100.0/24", "--out", tmp_path / "look")
+    assert ran.code == 1
+    (path,) = (tmp_path / "look" / "captures").iterdir()
+    assert path.name == f"{OFFENDER}.pcap"
+    found = records(path.read_bytes())
+    assert len(found) > 4000
+    assert {packet[12] for _, packet, _ in found} <= {198, 240}
+
+
+def test_a_cut_of_a_replay_is_bounded(root, tmp_path, monkeypatch):
+    monkeypatch.setattr("abusewatch.cli.cut.PACKETS", 100)
+    monkeypatch.setattr("abusewatch.cli.cut.FILES", 1)
+    assert write_cuts(tmp_path, [str(root / CAPTURE)], [OFFENDER, "192.0.2.99"]) == 1
+    assert len(records((tmp_path / f"{OFFENDER}.pcap").read_bytes())) == 100
+
+
+def test_what_has_no_packets_leaves_no_cut(tmp_path):
+    table, folder = tmp_path / "t.csv", tmp_path / "captures"
+    table.write_text("start,src,dst\n1,192.0.2.1,192.0.2.2\n")
+    folder.mkdir()
+    (folder / "192.0.2.9.pcap").write_bytes(b"of an earlier replay")
+    assert write_cuts(folder, [str(table), "-"], ["192.0.2.1"]) == 0
+    assert list(folder.iterdir()) == []
