@@ -20,7 +20,9 @@ ENTRY_POINTS = "abusewatch.detectors"
 
 SHIPPED: Mapping[str, str] = {
     "beacon": "abusewatch.detect.coded.beacon:Beacon",
+    "sequential": "abusewatch.detect.coded.sequential:Sequential",
     "steady": "abusewatch.detect.coded.steady:Steady",
+    "streak": "abusewatch.detect.coded.streak:Streak",
 }
 """Name -> module:class."""
 
