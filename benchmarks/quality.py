@@ -123,7 +123,7 @@ def score(truth: list[dict], found: list[list[Found]]) -> Score:
                 result.wanted[family] += 1
                 good = [f for f in mine if f.family == family and f.last >= x["first"] - 5 and f.first <= x["last"] + 3600]
                 result.hit[family] += bool(good)
-                result.delays.extend([min(f.told for f in good) - x["first"]] if good else [])
+                result.delays.extend([min(f.told for f in good) - x["first"]] if good and family not in LEADS else [])
             others = {f.family: f.rule for f in mine if f.family not in want}
             result.false.extend(f"{scenario['scenario']} {customer}: {rule}" for rule in others.values())
             benign += not want

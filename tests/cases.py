@@ -39,6 +39,9 @@ class Owners:
     def owner_at(self, text: str, us: int) -> Customer | None:
         return self.customer if own(text) else None
 
+    def named(self, name: str) -> Customer | None:
+        return self.customer if name == self.customer.id else None
+
 
 def row(dst, src=f"{OWN}7", n=0, **changes) -> EvidenceRow:
     values = {

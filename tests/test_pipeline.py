@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -36,7 +37,7 @@ def test_foreign_sources_from_a_customers_port_are_found():
     lines = [f"{k / 10} {k / 10} 192.0.2.{k % 50}:999 {host(k)}:80 tcp 2 80 S" for k in range(60)]
     batch = flows(*lines).with_columns(exporter=np.full(60, 3, np.uint32), input_if=np.full(60, 9, np.uint32))
     (found,) = [each.finding for each in detections(batch=batch) if each.finding.rule == "spoofed-source"]
-    assert (found.direction, found.customer, found.basis, found.packets) == ("spoofed", None, "one_way", 120)
+    assert (found.direction, found.customer, found.basis, found.packets) == ("spoofed", "C-2", "anchored", 120)
 
 
 def test_two_exporters_with_one_interface_number_are_not_one_port():
@@ -174,6 +175,35 @@ def test_transit_is_nobodys_fault():
 def test_a_forged_request_is_never_charged_to_a_customer():
     (found,) = detections(*s.trigger(60))
     assert (found.finding.customer, found.finding.direction, found.finding.basis) == (None, "spoofed", "one_way")
+
+
+def behind_port(*lines):
+    """Records that came in by the port of C-2."""
+    records = flows(*lines)
+    return records.with_columns(exporter=np.full(len(records), 3, np.uint32), input_if=np.full(len(records), 9, np.uint32))
+
+
+def test_a_forged_source_is_charged_to_the_customer_behind_the_port():
+    found = detections(batch=behind_port(*s.trigger(120)))
+    assert rules_of(found) == ["amplification-trigger", "spoofed-source"]
+    assert {(each.finding.customer, each.finding.direction, each.finding.basis) for each in found} == {("C-2", "spoofed", "anchored")}
+
+
+def test_a_forged_source_told_again_is_still_one_finding():
+    """Which of many forged sources is the most frequent changes while it goes on."""
+    lines = [f"{k / 5} {k / 5} 192.0.2.{1 + (k if k < 600 else 7) % 90}:4444 {OUT}:80 tcp 1 40 S" for k in range(1200)]
+    (found,) = detections(batch=behind_port(*lines), size=50)
+    assert found.finding.customer == "C-2"
+    assert found.finding.offender == "192.0.2.1"
+
+
+def test_excepted_prefixes_count_on_neither_side():
+    (rule,) = (rule for rule in s.shipped() if rule.id == "address-scan")
+    for prefix, expected in (("203.0.113.0/28", ["address-scan"]), ("203.0.113.0/24", []), (f"{OWN}/32", []), ("192.0.2.0/24", ["address-scan"])):
+        spared = replace(rule, exempt=replace(rule.exempt, prefixes=(prefix,)))
+        found = detections(*s.address_scan(40), rules=[spared])
+        assert rules_of(found) == expected, prefix
+        assert not any(t.address in {"203.0.113.1", "203.0.113.15"} for f in found for t in f.targets if prefix == "203.0.113.0/28")
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,10 @@ class Owners(Protocol):
         """Tell whether an address is ours."""
         ...
 
+    def customer_behind(self, exporter: int, interface: int) -> Customer | None:
+        """Give the customer behind a port that foreign sources came in by, or None."""
+        ...
+
 
 @dataclass(slots=True)
 class Episode:
@@ -56,6 +60,8 @@ class Episode:
     started_us: int = 0
     told_us: int = 0
     told_severity: str = ""
+    offender: str = ""
+    """The address that the finding is about, once it has been told."""
     groups: dict[int, int] = field(default_factory=dict)
     """The groups that have fired, and when last (the end of that pane)."""
 
@@ -151,14 +157,17 @@ class Episodes:
         if episode is None or episode.strongest is None:
             return None
         episode.told_us, episode.told_severity = now_us, episode.strongest.reason.severity
-        offender = episode.tally.offender
-        customer = self._owners.owner_at(offender, episode.tally.first_us)
+        # Of forged sources another may be the most frequent by now, but a finding that is told again is still about the same.
+        offender = episode.offender = episode.offender or episode.tally.offender
+        foreign = not self._owners.contains(offender)
+        owner = self._owners.owner_at(offender, episode.tally.first_us)
+        customer = self._owners.customer_behind(*episode.tally.port) if foreign else owner
         if exempted(episode.rule, customer, offender):
             self.suppressed += 1
             return None
         tally = episode.tally
         share = coverage(tally.exporters, tally.first_us, tally.last_us)
-        return _detection(episode, offender, customer, share, foreign=not self._owners.contains(offender))
+        return _detection(episode, offender, customer, share, foreign=foreign)
 
     def _bound(self) -> None:
         surplus = len(self._open) - self._capacity
@@ -215,7 +224,7 @@ def _detection(episode: Episode, offender: str, customer: Customer | None, cover
         targets=tally.distinct_targets, targets_sample=tuple(t.address for t in targets[:SAMPLE]),
         first_seen=iso(tally.first_us), last_seen=iso(tally.last_us), flows=whole(tally.flows), packets=whole(tally.packets),
         bytes=whole(tally.bytes), sampling_rate=0 if tally.sampling_unknown else tally.sampling_rate, estimate=_estimate(tally), severity=reason.severity,
-        confidence=rule.confidence, basis=_basis(tally, protocol, foreign=foreign), measures=_rounded(values),
+        confidence=rule.confidence, basis=_basis(tally, protocol, foreign=foreign, anchored=foreign and customer is not None), measures=_rounded(values),
         threshold=reason.text, frames=(tally.frame_first, tally.frame_last) if tally.frame_last else (), coverage=coverage,
         **({} if rule.status == "stable" else {"status": rule.status}),
     )  # fmt: skip
@@ -244,9 +253,9 @@ def _estimate(tally: Tally) -> Estimate:
     return Estimate(whole(tally.scaled_packets), whole(math.floor(lower_bound(k)[0] * rate)), whole(math.ceil(upper_bound(k)[0] * rate)))
 
 
-def _basis(tally: Tally, protocol: int, *, foreign: bool) -> str:
+def _basis(tally: Tally, protocol: int, *, foreign: bool, anchored: bool) -> str:
     if foreign:
-        return "one_way"
+        return "anchored" if anchored else "one_way"
     if tally.answered:
         return "handshake"
     return "syn_only" if protocol == 6 else "one_way"

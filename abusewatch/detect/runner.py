@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abusewatch.detect import keys, measures
+from abusewatch.detect.binding import bind_set
 from abusewatch.detect.coded.seat import Seat
 from abusewatch.detect.compile import Condition, compile_groups, compile_rows, compile_values
-from abusewatch.detect.expression import names
+from abusewatch.detect.expression import In, Name, names
 from abusewatch.detect.gate import implied
 from abusewatch.detect.hot import Held, Hot
 from abusewatch.detect.measures import F64, Groups, Mask
@@ -80,6 +81,9 @@ class Runner:
         self.rule = rule
         match = rule.match
         self._where = compile_rows(match.where)
+        # An excepted address counts on neither side: ours is left out when the episode is told (`episodes.exempted`), theirs here.
+        spared = In(Name("peer"), bind_set(list(rule.exempt.prefixes)), negated=True) if rule.exempt.prefixes else None
+        self._not_spared = compile_rows(spared)
         self._measures = [_CompiledMeasure(m, match.window_secs) for m in rule.measures.values()]
         self.seat = Seat(rule.program) if rule.program else None
         self._raises: list[tuple[Raise, Condition]] = [(each, compile_groups(each.when)) for each in rule.raises]
@@ -197,6 +201,8 @@ class Runner:
         if not view.rows:
             return np.zeros(0, np.intp)
         mask = self._where(view).copy() if self._where else np.ones(view.rows, np.bool_)
+        if self._not_spared:
+            mask &= self._not_spared(view)
         for _, holds in self.tacit:
             mask &= holds(view)
         return np.flatnonzero(mask)

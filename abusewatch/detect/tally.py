@@ -56,6 +56,8 @@ class Tally:
     peak_packets: float = 0
     peak_bytes: float = 0
     exporters: set[int] = field(default_factory=set)
+    port: tuple[int, int] = (0, 0)
+    """The exporter and the interface that the last of it came in by: of a forged source, all that names who sent it."""
     """Who told of it; of the two directions of a conversation, the exporter with the greater number."""
     protocols: Counter[int] = field(default_factory=Counter)
     own: Counter[tuple[int, int]] = field(default_factory=Counter)
@@ -86,6 +88,7 @@ class Tally:
         _count(self.protocols, rows["protocol"], 256)
         _count(self.target_ports, rows["peer_port"], 65_536)
         _count(self.source_ports, rows["own_port"], 65_536)
+        self.port = int(rows["exporter"][-1]), int(rows["input_if"][-1])
         self._add_own(rows)
         self._add_targets(rows, packets, octets)
 

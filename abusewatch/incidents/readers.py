@@ -22,6 +22,9 @@ class Owners(Protocol):
     def owner_at(self, text: str, us: int) -> Customer | None:
         """Who owned an address at a time."""
 
+    def named(self, name: str) -> Customer | None:
+        """The customer of a name in the inventory."""
+
 
 class ContactResolver(Protocol):
     """Finds the people to tell, for a set of addresses at once."""
@@ -59,10 +62,12 @@ class Readers:
         return Found((*self._customer(incident, decision), *operators), missing)
 
     def _customer(self, incident: Incident, decision: Decision) -> Iterator[Reader]:
-        """Yield each contact of the customer who owned the address when it happened."""
+        """Yield each contact of the customer who owned the address when it happened, or behind whose port it was forged."""
         some = [d for d in incident.detections if d.episode in decision.customer]
         owners = (self._owners.owner_at(d.finding.offender, d.first_us) for d in some)
         customer = next((owner for owner in owners if owner and owner.id == incident.customer), None)
+        if some and not any(self._owners.contains(d.finding.offender) for d in some):
+            customer = self._owners.named(incident.customer)
         if not some or (customer is None and not self._unresolved):
             return
         networks = frozenset(network_of(t.address) for d in some for t in d.targets)

@@ -32,6 +32,7 @@ class Inventory:
         self.ports = dict(ports or {})
         self.slots = slots or Slots()
         self._by_id = {c.id: c for c in customers}
+        self._behind: dict[int, Customer] = {}
         networks: dict[Network, list[Customer]] = {ipaddress.ip_network(n): [] for n in own}
         for customer in customers:
             for prefix in customer.prefixes:
@@ -60,9 +61,17 @@ class Inventory:
                     return customer
         return None
 
+    def named(self, name: str) -> Customer | None:
+        """The customer of a name."""
+        return self._by_id.get(name)
+
     def customer_of_port(self, exporter: str, interface: int) -> Customer | None:
         """The customer behind an interface of an exporter, when the inventory names it."""
         return self._by_id.get(self.ports.get(f"{exporter}#{interface}", ""))
+
+    def customer_behind(self, exporter: int, interface: int) -> Customer | None:
+        """The customer behind an interface, by the number of the exporter: of those whose records have been labelled."""
+        return self._behind.get(exporter << 32 | interface)
 
     def label(self, batch: FlowBatch, exporter_name: Callable[[int], str] = str) -> tuple[Columns, dict[Direction, int]]:
         """Make a row per own address that each record touches, and count the records by direction.
@@ -124,8 +133,10 @@ class Inventory:
         port = batch.exporter.astype(np.uint64) << np.uint64(32) | batch.input_if
         ordered = np.sort(port[foreign])
         distinct = ordered[np.concatenate(([True], ordered[1:] != ordered[:-1]))]
-        known = [p for p in distinct.tolist() if self.customer_of_port(exporter_name(p >> 32), p & 0xFFFF_FFFF)]
-        return foreign & np.isin(port, np.array(known, np.uint64))
+        behind = ((p, self.customer_of_port(exporter_name(p >> 32), p & 0xFFFF_FFFF)) for p in distinct.tolist())
+        known = {p: customer for p, customer in behind if customer}
+        self._behind.update(known)
+        return foreign & np.isin(port, np.array(list(known), np.uint64))
 
     def _covering(self, text: str) -> Iterator[int]:
         """Numbers of the networks that hold an address, the longest prefix first."""

@@ -109,6 +109,7 @@ def _customer(where: str, row: dict[str, Any], faults: list[str]) -> tuple[str, 
             fault(str(error))
     if not lists["prefixes"]:
         fault(f"customer {name!r} has no prefixes")
+    ports = [_port(text, fault) for text in lists["ports"]]
     for role in lists["roles"]:
         if role not in ROLES:
             close = get_close_matches(role, ROLES, 1)
@@ -123,7 +124,16 @@ def _customer(where: str, row: dict[str, Any], faults: list[str]) -> tuple[str, 
         return None
     language = row.get("language", "en")
     customer = Customer(str(name), tuple(prefixes), tuple(lists["contacts"]), str(language), tuple(lists["roles"]), begin, end)
-    return where, customer, tuple(lists["ports"])
+    return where, customer, tuple(ports)
+
+
+def _port(text: str, fault: Any) -> str:
+    """Write a port as it is looked up: the exporter's address, `#`, the interface."""
+    port = re.fullmatch(r"\[?([0-9A-Za-z.:_-]+?)\]?[#:](\d{1,10})", text)
+    if not port:
+        fault(f"port {text!r} must be an exporter's address and the SNMP index of an interface, as in 192.0.2.1:17 or [2001:db8::1]:17")
+        return ""
+    return f"{port[1]}#{port[2]}"
 
 
 def _texts(value: Any, key: str, fault: Any) -> list[str]:

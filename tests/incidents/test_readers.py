@@ -34,7 +34,9 @@ def test_who_was_not_decided_upon_is_no_reader(decision, audiences):
 
 
 def test_a_forged_source_is_told_to_no_operator():
-    assert [r.audience for r in find(detection(["66.1.0.1"], offender="9.9.9.9", customer="C-1042")).readers] == []
+    """The customer behind the port it came in by is."""
+    assert [r.audience for r in find(detection(["66.1.0.1"], offender="9.9.9.9", customer="C-1042")).readers] == ["customer"]
+    assert [r.audience for r in find(detection(["66.1.0.1"], offender="9.9.9.9", customer="C-7")).readers] == []
 
 
 def test_in_a_replay_our_own_desk_reads_for_those_nobody_knows():

@@ -90,3 +90,16 @@ def test_a_wrong_csv_header_is_one_clear_line(tmp_path):
 def test_own_prefixes_are_checked():
     with pytest.raises(InventoryError, match="--own nonsense"):
         of_prefixes(["nonsense"])
+
+
+def test_a_port_is_an_exporter_and_an_interface(tmp_path):
+    text = '[[customer]]\nid = "A"\nprefixes = ["198.51.100.0/28"]\nports = ["192.0.2.1:17", "192.0.2.1#18", "[2001:db8::1]:4", "2001:db8::1#5"]\n'
+    ports = load(write(tmp_path, text)).ports
+    assert ports == dict.fromkeys(("192.0.2.1#17", "192.0.2.1#18", "2001:db8::1#4", "2001:db8::1#5"), "A")
+
+
+@pytest.mark.parametrize("port", ["192.0.2.1", "17", "192.0.2.1:eth0", ":17"])
+def test_what_is_no_port_says_so(tmp_path, port):
+    text = f'[[customer]]\nid = "A"\nprefixes = ["198.51.100.0/28"]\nports = ["{port}"]\n'
+    with pytest.raises(InventoryError, match="SNMP index"):
+        load(write(tmp_path, text))
