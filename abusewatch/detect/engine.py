@@ -7,6 +7,7 @@ import numpy as np
 
 from abusewatch.detect import views
 from abusewatch.detect.coded.seat import Seat
+from abusewatch.detect.compact import compact
 from abusewatch.detect.episodes import Coverage, Episodes, Owners, complete
 from abusewatch.detect.rule import Rule
 from abusewatch.detect.runner import SECOND, Firing, Runner
@@ -93,6 +94,7 @@ class Engine:
             fired = self.episodes.fired(runner.rule.id)
             rows = runner.add(seen[runner.rule.match.on], pane.end_us, slots, fired)
             changed += self._judge(runner, rows, fired, pane)
+        compact([runner.window for runner in self._runners])
         self._grown.update(dict.fromkeys(changed))
         due = [key for key in self._grown if pane.last or self.episodes.is_due(key, pane.end_us) or self.episodes.is_over(key, pane.end_us)]
         for key in due:

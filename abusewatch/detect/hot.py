@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from abusewatch.detect.thresholds import reached
 from abusewatch.detect.views import View
 from abusewatch.model.rows import Array
-from abusewatch.windows.order import U64, Index, order_of, starts_of
+from abusewatch.windows.order import BUCKET_BITS, U64, Index, bucket_of, order_of, starts_of
 
 SHARE = 0.25  # of a bound, in one pane; half would do for whole panes, but under load a pane closes in parts
 
@@ -85,6 +85,12 @@ class Hot:
         if not len(at):
             return np.zeros(0, np.uint64)
         group = self.hashes(view, at)
+        bucket = bucket_of(group)
+        totals: dict[str, Array] = {name: np.bincount(bucket, weights=value, minlength=1 << BUCKET_BITS) for name, value in values.items()}
+        few = np.flatnonzero(reached(self.gates, totals, SHARE).take(bucket))
+        if not len(few):
+            return np.zeros(0, np.uint64)
+        group, values = group.take(few), {name: value.take(few) for name, value in values.items()}
         order = order_of(group)
         group = group.take(order)
         starts = starts_of(group)

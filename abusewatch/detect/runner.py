@@ -15,7 +15,8 @@ from abusewatch.detect.expression import In, Name, names
 from abusewatch.detect.gate import implied
 from abusewatch.detect.hot import Held, Hot
 from abusewatch.detect.measures import F64, Groups, Mask
-from abusewatch.detect.rule import Key, Measure, Raise, Rule
+from abusewatch.detect.rule import Measure, Raise, Rule
+from abusewatch.detect.source import Source
 from abusewatch.detect.thresholds import alternatives
 from abusewatch.detect.views import View
 from abusewatch.detect.window import Window
@@ -98,7 +99,8 @@ class Runner:
         self._pane_us = pane_us
         # The two directions of one flow come as two records, maybe in two panes: judge what was sent only when what came back can be known.
         self._wait_us = 0 if conversation or not _reads_answers(rule) else match.grace_secs * SECOND
-        self.window = Window(match.window_secs * SECOND, pane_us, gates, self._evidence, wait_us=self._wait_us)
+        sums = tuple(m.name for m in rule.measures.values() if m.function in LINEAR)
+        self.window = Window(match.window_secs * SECOND, pane_us, gates, self._evidence, wait_us=self._wait_us, sums=sums)
         short = match.window_secs * SECOND <= 2 * pane_us
         self._hot = Hot(gates, self._wait_us, self._gate_values, self.groups) if self._wait_us and gates and short else None
         self._sampled = rule.sampled.use == "lower_bound"
@@ -151,7 +153,7 @@ class Runner:
             rows |= m.columns(picked, sampled=self._sampled)
         if self.seat:
             rows |= self.seat.columns(picked)
-        source = _Source(view, self.rule.identity)
+        source = Source(view, self.rule.identity)
         held = self._held(rows, source, fired)
         self.window.add(end_us, rows, source, fired, slots)
         return held
@@ -161,7 +163,7 @@ class Runner:
         per = self.rule.match.per
         return _Picked(view, at).shared(f"group {', '.join(key.text for key in per)}", lambda v: keys.hashes(per, v, ours=True))
 
-    def _held(self, rows: Columns, source: "_Source", fired: Array) -> Columns:
+    def _held(self, rows: Columns, source: Source, fired: Array) -> Columns:
         mine = np.isin(rows["group"], fired) if len(fired) else np.zeros(0, np.bool_)
         if not mine.any():
             return {}
@@ -265,29 +267,6 @@ def _reads_answers(rule: Rule) -> bool:
     return any("inbound" in names(m.where) for m in rule.measures.values())
 
 
-class _Source(Mapping[str, Array]):
-    """The columns a rule may keep as evidence, from the view of the pane they came with."""
-
-    def __init__(self, view: View, identity: tuple[Key, ...]) -> None:
-        self._view = view
-        self._identity = identity
-
-    def __getitem__(self, name: str) -> Array:
-        if name == "identity":
-            return self._view.once(
-                f"identity {', '.join(key.text for key in self._identity)}", lambda v: keys.hashes(self._identity, v, ours=True)
-            )
-        if name == "ours":
-            return self._view["initiator"] if "initiator" in self._view else self._view.stored("outbound")
-        return self._view[name]
-
-    def __len__(self) -> int:
-        return len(self._view)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._view)
-
-
 class _Picked(View):
     """A view narrowed to some rows, column by column as they are asked for."""
 
@@ -301,7 +280,7 @@ class _Picked(View):
         if self._whole:
             return self._view[name]
         if name not in self._made:
-            self._made[name] = self._view[name].take(self._at)
+            self._made[name] = r.pick(self._view[name], self._at)
         return self._made[name]
 
     def shared(self, name: str, make: Callable[[View], Array]) -> Array:
@@ -315,7 +294,7 @@ class _Picked(View):
         return len(self._at)
 
     def stored(self, name: str) -> np.ndarray:
-        return self._view.stored(name) if self._whole else self._view.stored(name).take(self._at)
+        return self._view.stored(name) if self._whole else r.pick(self._view.stored(name), self._at)
 
 
 class _CompiledMeasure:

@@ -1,51 +1,123 @@
 """When a group has more rows than are kept: those of least hash stay, the same in every run, and carry the weight of the others."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from abusewatch.model import rows as r
 from abusewatch.model.rows import Array, Columns
-from abusewatch.windows.order import order_of, ranges, starts_of
+from abusewatch.windows.order import Index, bucket_of, order_of, ranges, starts_of
 
 F64 = NDArray[np.float64]
 
 FIRED_ROWS = 64  # rows of a group that has fired before: enough to see that it goes on
+EXACT_BELOW = 64
+"""From this limit on a group keeps what lies below a bound of the hash, which is about so many rows; fewer are counted out, since that costs a second sort."""
 NONE = np.zeros(0, np.uint64)
 
 
-def thinned(rows: Columns, limit: int, fired: Array = NONE) -> tuple[Columns, int]:
-    """Keep at most `limit` rows of a group, those of least hash (the same ones in every run), which stand for all; also say how many went."""
-    n = r.length(rows)
-    if n <= limit and not len(fired):
+def thinned(rows: Columns, limit: int, fired: Array = NONE, sums: Sequence[str] = ()) -> tuple[Columns, int]:
+    """Keep about `limit` rows of a group, those of least hash (the same ones in every run), which stand for all; also say how many went.
+
+    Weights of a group keep their sum. So do the values of the measures named in `sums` (`name=` where `name?`): flows differ in size by powers of ten, and a
+    sum over a few of them, scaled up, would sometimes raise what the whole does not.
+    """
+    at = _perhaps_crowded(rows["group"], min(limit, FIRED_ROWS) if len(fired) else limit)
+    if not len(at):
         return rows, 0
-    order = order_of(rows["group"])
-    ordered = rows["group"][order]
-    starts = starts_of(ordered)
-    sizes = np.diff(np.append(starts, n))
+    group = rows["group"].take(at)
+    order = order_of(group)
+    group = group.take(order)
+    starts = starts_of(group)
+    sizes = np.diff(np.append(starts, len(at)))
     limits = np.full(len(starts), limit)
     if len(fired):
-        at = np.minimum(np.searchsorted(fired, ordered[starts]), len(fired) - 1)
-        limits[fired[at] == ordered[starts]] = min(limit, FIRED_ROWS)
+        place = np.minimum(np.searchsorted(fired, group[starts]), len(fired) - 1)
+        limits[fired[place] == group[starts]] = min(limit, FIRED_ROWS)
     crowded = np.flatnonzero(sizes > limits)
     if not len(crowded):
         return rows, 0
     sizes, limits = sizes[crowded], limits[crowded]
-    mine = order[ranges(starts[crowded], sizes)]
-    number = np.repeat(np.arange(len(crowded)), sizes)
-    mine = mine[np.lexsort((rows["chance"][mine], number))]
-    rank = ranges(np.zeros(len(crowded), np.intp), sizes)
-    stays = rank < limits[number]
-    weight, keep = rows["weight"].copy(), np.ones(n, np.bool_)
+    mine = at[order[ranges(starts[crowded], sizes)]]
+    return _without(rows, mine, np.repeat(np.arange(len(crowded)), sizes), sizes, limits, sums)
+
+
+def limit_for(rows: Columns, most: int, room: int) -> int:
+    """The greatest limit, `most` or a half, a quarter, ... of it, by which the rows fit into `room`; 1 if none does."""
+    limit = most
+    if r.length(rows) > room:
+        sizes = np.diff(np.append(starts_of(np.sort(rows["group"])), r.length(rows)))
+        while limit > 1 and np.minimum(sizes, limit).sum() > room:
+            limit //= 2
+    return limit
+
+
+def _perhaps_crowded(group: Array, limit: int) -> Index:
+    """Rows of buckets with more than `limit` rows: only there can a group have so many, and to count by bucket needs no sort."""
+    if len(group) <= limit:
+        return np.zeros(0, np.intp)
+    bucket = bucket_of(group)
+    busy = np.bincount(bucket) > limit
+    return np.flatnonzero(busy.take(bucket))
+
+
+def _without(
+    rows: Columns, mine: Index, number: Index, sizes: Array, limits: Array, sums: Sequence[str]
+) -> tuple[Columns, int]:
+    """Thin the rows `mine` of crowded groups, which stand group by group."""
+    chance = rows["chance"].take(mine)
+    if int(limits.min()) >= EXACT_BELOW:
+        # Hashes are spread evenly up to the greatest there is, also in a group that has been thinned before.
+        greatest = np.maximum.reduceat(chance, np.cumsum(sizes) - sizes)
+        stays = chance <= (limits / sizes * greatest).astype(np.uint64)[number]
+        some = np.bincount(number, weights=stays) > 0  # rows that are alike have one hash
+        stays |= ~some[number]
+    else:
+        order = np.lexsort((chance, number))
+        mine, chance = mine[order], chance[order]
+        stays = ranges(np.zeros(len(sizes), np.intp), sizes) < limits[number]
+    cut = _Cut(mine, number, mine[stays], number[stays], chance[stays])
+    changed = {"weight": cut.weights(rows["weight"])}
+    for name in sums:
+        changed[f"{name}="] = cut.values(rows, name, changed["weight"])
+    keep = np.ones(r.length(rows), np.bool_)
     keep[mine[~stays]] = False
-    totals = np.bincount(number, weights=weight[mine]).astype(np.float64)
-    weight[mine[stays]] = _shared(totals, weight[mine[stays]], number[stays], rank[stays])
-    thin = r.take(rows, keep)
-    thin["weight"] = weight[keep]
-    return thin, n - int(np.count_nonzero(keep))
+    thin = r.take(rows | changed, keep)
+    return thin, r.length(rows) - r.length(thin)
 
 
-def _shared(totals: F64, weights: F64, number: Array, rank: Array) -> F64:
-    """Weights in proportion that sum to the total of their group, in whole numbers: such sums are exact, so no rounding moves a count over a threshold."""
-    scaled: F64 = np.floor(weights * (totals / np.bincount(number, weights=weights))[number])
-    missing = totals - np.bincount(number, weights=scaled)
-    return scaled + (rank < missing[number])
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """Rows of crowded groups (`mine`, and the number of the group of each), and those that stay (`kept`, `of`, and their `chance`), group by group."""
+
+    mine: Index
+    number: Index
+    kept: Index
+    of: Index
+    chance: Array
+
+    def weights(self, weight: F64) -> F64:
+        """Weights in proportion that sum to the total of their group, in steps of 1/1024: such sums are exact and move no count over a threshold."""
+        of, totals = self.of, np.bincount(self.number, weights=weight[self.mine])
+        left = np.bincount(of, weights=weight[self.kept])
+        scaled = np.floor(weight[self.kept] * (totals / left)[of] * 1024) / 1024
+        least = np.flatnonzero(self.chance == np.minimum.reduceat(self.chance, starts_of(of))[of])
+        one = least[
+            starts_of(of[least])
+        ]  # what rounding left over goes to one row of each group, the same in every run
+        scaled[one] += totals - np.bincount(of, weights=scaled)
+        changed = weight.copy()
+        changed[self.kept] = scaled
+        return changed
+
+    def values(self, rows: Columns, name: str, weight: F64) -> F64:
+        """Values of a measure, scaled so that their sum over the rows kept is that over all; in steps of 1/1024, as the engine counts."""
+        value, mask = rows[f"{name}="], rows[f"{name}?"]
+        before = np.bincount(self.number, weights=(rows["weight"] * value * mask)[self.mine])
+        after = np.bincount(self.of, weights=(weight * value * mask)[self.kept], minlength=len(before))
+        scale = before / np.where(after > 0, after, 1.0)
+        changed = value.copy()
+        changed[self.kept] = np.floor(value[self.kept] * scale[self.of] * 1024) / 1024
+        return changed

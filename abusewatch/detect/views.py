@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
+from abusewatch.model import rows as r
 from abusewatch.model.rows import Array, Columns
 
 ICMP, ICMP6 = 1, 58
@@ -44,6 +45,10 @@ class View(Mapping[str, Array]):
         if name not in self._made:
             self._made[name] = make(self)
         return self._made[name]
+
+    def only(self, at: Array) -> "View":
+        """Some rows by themselves; nothing of the others is kept."""
+        return View(r.take(self._rows, at), self._derived)
 
     def stored(self, name: str) -> Array:
         """The column as it was labelled, where a derived one has the same name."""

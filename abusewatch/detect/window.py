@@ -13,16 +13,17 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from abusewatch.detect.thinning import thinned
+from abusewatch.detect.source import Source
+from abusewatch.detect.thinning import limit_for, thinned
 from abusewatch.detect.thresholds import reached
 from abusewatch.model import rows as r
 from abusewatch.model.rows import Array, Columns
-from abusewatch.windows.order import mix, order_of, ranges, starts_of
+from abusewatch.windows.order import bucket_of, mix, order_of_small, ranges, starts_of
 
 LOSSY = 0.05  # part of a bound that a gate may cost; there are two, so what is 1.1 times the threshold always fires (measured: docs/engine.md)
-GROUP_ROWS = 4096  # rows of one group that a pane may bring
-MERGED_ROWS = 512  # rows of one group in a merged block; thresholds of counts lie far below
-ROW_BUDGET = 1 << 19  # rows of a rule; at about 150 bytes each this is the memory a rule may take
+GROUP_ROWS = 256  # rows of one group that a pane may bring
+MERGED_ROWS = 256  # rows of one group in a merged block; thresholds of counts lie far below
+ROW_BUDGET = 1 << 17  # rows of a rule; at about 150 bytes each this is the memory a rule may take
 QUIET_ROWS = 8  # rows a merged block keeps of a group that brings nothing towards a bound, since they may speak against a raise (failed / hosts)
 QUIET_BUDGET = ROW_BUDGET // 16
 MERGE_US = 30_000_000
@@ -38,21 +39,27 @@ class Block:
 
     end_us: int
     rows: Columns
-    source: Mapping[str, Array] | None
+    source: Source | None
     sums: dict[str, tuple[Array, Array]]
     quiet: int = 0
 
 
 @dataclass(slots=True)
 class Window:
-    """Blocks of the last `length_us`. `gates` are alternatives of bounds over gate measures; `evidence` names the columns copied out of panes."""
+    """Blocks of the last `length_us`.
+
+    `gates` are alternatives of bounds over gate measures; `evidence` names the columns copied out of panes, `sums` the measures that are sums. `loose` are
+    blocks that point into a pane which is still whole (see `compact`).
+    """
 
     length_us: int
     pane_us: int
     gates: Sequence[Mapping[str, float]]
     evidence: tuple[str, ...]
     wait_us: int = 0
+    sums: tuple[str, ...] = ()
     shed_rows: int = 0
+    loose: list[Block] = field(default_factory=list)
     _fresh: deque[Block] = field(default_factory=deque)
     _merged: deque[Block] = field(default_factory=deque)
     _totals: dict[str, NDArray[np.float64]] = field(default_factory=dict)
@@ -86,19 +93,20 @@ class Window:
         sums: dict[str, Array] = {name: np.bincount(slot, weights=value, minlength=slots) for name, value in values.items()}
         return reached(self.gates, sums, share)[slot]
 
-    def add(self, end_us: int, rows: Columns, source: Mapping[str, Array], fired: Array, slots: int) -> None:
+    def add(self, end_us: int, rows: Columns, source: Source, fired: Array, slots: int) -> None:
         """Take the rows of a pane: `slot`, `group`, `chance`, `weight`, `at` (where in `source`), and the columns of the measures."""
         self._expire(end_us)
-        rows, shed = thinned(rows, GROUP_ROWS, fired)
+        rows, shed = thinned(rows, GROUP_ROWS, fired, self.sums)
         self.shed_rows += shed
-        rows = r.take(rows, np.argsort(rows["slot"], kind="stable"))
-        rows["block_us"] = np.full(r.length(rows), end_us)
+        rows = r.take(rows, order_of_small(rows["slot"]))
+        rows["block_us"] = np.broadcast_to(np.int64(end_us), rows["slot"].shape)
         present = rows["slot"][starts_of(rows["slot"])]
         sums = {}
         for name in {name for gate in self.gates for name in gate}:
             sums[name] = (present, np.add.reduceat(rows[f"{name}+"] * rows["weight"], starts_of(rows["slot"])))
         block = Block(end_us, rows, source, sums)
         self._fresh.append(block)
+        self.loose.append(block)
         self._count(block, +1, slots)
         self._touched.append((end_us, present))
         if self._fresh[0].end_us <= end_us - self.wait_us - min(MERGE_US, self.length_us) or self.size > ROW_BUDGET:
@@ -151,16 +159,17 @@ class Window:
     def _with_evidence(self, block: Block, at: Array) -> Columns:
         rows = r.take(block.rows, at)
         if block.source is not None:
-            rows |= {name: block.source[name][rows["at"]] for name in self.evidence}
+            rows |= {name: r.pick(block.source[name], rows["at"]) for name in self.evidence}
         return rows
 
     def _merge(self, slots: int) -> None:
         """Bring the fresh blocks into one with its evidence; groups that cannot reach a bound and rows over the budget stay behind."""
         blocks = list(self._fresh)
         self._fresh.clear()
+        self.loose.clear()
         for block in blocks:
             self._count(block, -1, slots)
-        light = r.join([self._measured(b) | {"block": np.full(r.length(b.rows), n)} for n, b in enumerate(blocks)])
+        light = r.join([self._measured(b) | {"block": np.broadcast_to(n, b.rows["slot"].shape)} for n, b in enumerate(blocks)])
         hopeful = self._hopeful(light, blocks[-1].end_us - blocks[0].end_us + self.pane_us)
         if self._settled > ROW_BUDGET * 3 // 8:
             self._compact(blocks[-1].end_us, slots)
@@ -170,19 +179,18 @@ class Window:
             others = self._quiet(r.take(light, ~hopeful))
             quiet = r.length(others)
             kept = r.join([kept, others])
-        number = kept.pop("block")
+        by_block = np.argsort(kept["block"], kind="stable")
+        kept = r.take(kept, by_block)
+        ends = np.searchsorted(kept.pop("block"), np.arange(1, len(blocks)))
+        places = np.split(kept["at"], ends)
         for name in self.evidence:
-            column = np.empty(r.length(kept), blocks[0].source[name].dtype)  # type: ignore[index]  # fresh blocks have a source
-            for n, block in enumerate(blocks):
-                mine = number == n
-                column[mine] = block.source[name][kept["at"][mine]]  # type: ignore[index]
-            kept[name] = column
+            kept[name] = r.behind([r.pick(b.source[name], at) for b, at in zip(blocks, places, strict=True)])  # type: ignore[index]  # fresh blocks have one
         self._settle(blocks[-1].end_us, kept, quiet, slots)
 
     def _settle(self, end_us: int, rows: Columns, quiet: int, slots: int) -> None:
         if not r.length(rows):
             return
-        rows = r.take(rows, np.argsort(rows["slot"], kind="stable"))
+        rows = r.take(rows, order_of_small(rows["slot"]))
         starts = starts_of(rows["slot"])
         names = {name for gate in self.gates for name in gate}
         sums = {name: (rows["slot"][starts], np.add.reduceat(rows[f"{name}+"] * rows["weight"], starts)) for name in names}
@@ -208,11 +216,7 @@ class Window:
 
     def _fitted(self, rows: Columns, room: int) -> Columns:
         """At most `room` rows: fewer of each group, and when even one of each is too many, those that stand for most (ties by hash)."""
-        limit = MERGED_ROWS
-        kept, shed = thinned(rows, limit)
-        while r.length(kept) > room and limit > 1:
-            limit //= 2
-            kept, shed = thinned(rows, limit)
+        kept, shed = thinned(rows, limit_for(rows, MERGED_ROWS, room), sums=self.sums)
         self.shed_rows += shed
         surplus = r.length(kept) - room
         if surplus > 0:
@@ -221,7 +225,7 @@ class Window:
         return kept
 
     def _quiet(self, rows: Columns) -> Columns:
-        kept, shed = thinned(rows, QUIET_ROWS)
+        kept, shed = thinned(rows, QUIET_ROWS, sums=self.sums)
         room = QUIET_BUDGET - sum(b.quiet for b in self._merged)
         self.shed_rows += shed
         if r.length(kept) <= room:
@@ -230,18 +234,14 @@ class Window:
         return r.take(kept, slice(0, 0))
 
     def _hopeful(self, rows: Columns, span_us: int) -> NDArray[np.bool_]:
-        """Which rows are of groups that bring their share of a bound."""
+        """Which rows may be of groups that bring their share of a bound: by buckets of the group's hash, so that a few that do not pass too."""
         n = r.length(rows)
         if not self.gates or not n:
             return np.ones(n, np.bool_)
-        order = order_of(rows["group"])
-        starts = starts_of(rows["group"][order])
+        bucket = bucket_of(rows["group"])
         names = {name for gate in self.gates for name in gate}
-        sums = {name: np.add.reduceat((rows[f"{name}+"] * rows["weight"])[order], starts) for name in names}
-        good = reached(self.gates, sums, LOSSY * min(1.0, span_us / self.length_us))
-        mask = np.empty(n, np.bool_)
-        mask[order] = np.repeat(good, np.diff(np.append(starts, n)))
-        return mask
+        sums: dict[str, Array] = {name: np.bincount(bucket, weights=rows[f"{name}+"] * rows["weight"]) for name in names}
+        return reached(self.gates, sums, LOSSY * min(1.0, span_us / self.length_us)).take(bucket)
 
     def _expire(self, now_us: int) -> None:
         for blocks in (self._fresh, self._merged):

@@ -17,6 +17,7 @@ from abusewatch.model.rows import Array, Columns
 from abusewatch.windows.order import Index
 
 PORT_KEY = np.uint64(0xFE << 56)  # upper half of the slot key of an exporter's interface; fe00::/8 is never an own prefix that carries traffic
+OFTEN_ALIKE = ("sampling_rate", "input_if", "exporter", "frame", "frame_last")
 
 
 class Inventory:
@@ -91,7 +92,8 @@ class Inventory:
             Direction.TRANSIT: int(np.count_nonzero(foreign & ~behind_port)),
         }  # fmt: skip
         rows = self._sides(batch, np.flatnonzero(source), np.flatnonzero(foreign), np.flatnonzero(target))
-        rows["internal"], rows["spoofed"] = internal.take(rows["internal"]), behind_port.take(rows["spoofed"])
+        at = rows.pop("record")
+        rows["internal"], rows["spoofed"] = (r.pick(r.settled(which), at) for which in (internal, behind_port))
         return (r.take(rows, rows["slot"] >= 0) if (rows["slot"] < 0).any() else rows), counts
 
     def _sides(self, batch: FlowBatch, ours: Index, foreign: Index, target: Index) -> Columns:
@@ -101,20 +103,25 @@ class Inventory:
 
         def ends(name: str) -> tuple[Array, Array]:
             src, dst = getattr(batch, f"src_{name}"), getattr(batch, f"dst_{name}")
-            return np.concatenate((src.take(sent), dst.take(target))), np.concatenate((dst.take(sent), src.take(target)))
+            return r.behind((r.pick(src, sent), r.pick(dst, target))), r.behind((r.pick(dst, sent), r.pick(src, target)))
 
         (own_hi, peer_hi), (own_lo, peer_lo), (own_port, peer_port) = map(ends, ("hi", "lo", "port"))
         start_us = batch.start_us.take(at)
-        outbound, transit = np.zeros(len(at), np.bool_), np.zeros(len(at), np.bool_)
+        outbound = np.zeros(len(at), np.bool_)
         outbound[: len(sent)] = True
-        transit[len(ours) : len(sent)] = True
+        transit = np.broadcast_to(np.False_, at.shape)
+        if len(foreign):
+            transit = transit.copy()
+            transit[len(ours) : len(sent)] = True
         rows: Columns = {
             "own_hi": own_hi, "own_lo": own_lo, "peer_hi": peer_hi, "peer_lo": peer_lo, "own_port": own_port, "peer_port": peer_port,
             "start_us": start_us, "end_us": np.maximum(batch.end_us.take(at), start_us), "outbound": outbound, "transit": transit,
-            "internal": at, "spoofed": at,
+            "record": at,
         }  # fmt: skip
-        for name in ("protocol", "flags", "packets", "bytes", "sampling_rate", "input_if", "exporter", "frame", "frame_last"):
-            rows[name] = getattr(batch, name).take(at)
+        for name in ("protocol", "flags", "packets", "bytes", *OFTEN_ALIKE):
+            rows[name] = r.pick(getattr(batch, name), at)
+        for name in ("own_hi", "peer_hi", *OFTEN_ALIKE):
+            rows[name] = r.settled(rows[name])
         rows["slot"] = np.concatenate(self._slots(rows, len(ours), len(sent)))
         return rows
 

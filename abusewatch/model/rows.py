@@ -2,6 +2,9 @@
 
 A labelled record is a row per own address it touches (an internal record is two rows, one from each side). The names are those of `detect.columns`; arrays
 of one mapping have equal length. `slot` is the dense number of the own address and never leaves the process.
+
+A column with one value in all rows (the upper half of IPv4 addresses, the one exporter of a site, a sampling rate of 1) is held as that value with stride 0: it
+costs neither memory nor time wherever rows are taken or joined, and is half of all columns in the common case. Such a column can be read like any, not written.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,19 +31,53 @@ def length(rows: Mapping[str, Array]) -> int:
     return len(rows["slot"])
 
 
+def constant(column: Array) -> bool:
+    """Whether a column is held as one value for all rows."""
+    return column.strides == (0,)
+
+
+def settled(column: Array) -> Array:
+    """The same column, as one value when all rows have the same."""
+    if constant(column) or not len(column) or column[0] != column[-1] or (column != column[0]).any():
+        return column
+    return np.broadcast_to(column[0], column.shape)
+
+
+def pick(column: Array, at: NDArray[np.intp]) -> Array:
+    """Some rows of a column by index."""
+    return np.broadcast_to(column[0], at.shape) if constant(column) and len(column) else column.take(at)
+
+
+def put(rows: Columns, name: str, at: NDArray[np.intp], values: Array) -> None:
+    """Write some rows of a column, which first gets a place for each row when it was one value."""
+    if constant(rows[name]):
+        if len(values) == 0 or (values == rows[name][0]).all():
+            return
+        rows[name] = rows[name].copy()
+    rows[name][at] = values
+
+
 def take(rows: Mapping[str, Array], which: NDArray[np.intp] | NDArray[np.bool_] | slice) -> Columns:
     """Select rows by index, mask or slice. A mask is turned into indices once, not once a column."""
     if isinstance(which, slice):
         return {name: column[which] for name, column in rows.items()}
-    at = np.flatnonzero(which) if which.dtype == np.bool_ else which
-    return {name: column.take(at) for name, column in rows.items()}
+    at: NDArray[np.intp] = np.flatnonzero(which) if which.dtype == np.bool_ else which  # type: ignore[assignment]  # dtype says which it is
+    return {name: pick(column, at) for name, column in rows.items()}
+
+
+def behind(parts: Sequence[Array]) -> Array:
+    """Put arrays of one column behind each other."""
+    if len(parts) == 1:
+        return parts[0]
+    held = [part for part in parts if len(part)]
+    if held and all(constant(part) and part[0] == held[0][0] for part in held):
+        return np.broadcast_to(held[0][0], (sum(map(len, held)),))
+    return np.concatenate(parts)
 
 
 def join(parts: Sequence[Mapping[str, Array]]) -> Columns:
     """Put mappings of the same columns behind each other."""
-    if len(parts) == 1:
-        return dict(parts[0])
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return {name: behind([part[name] for part in parts]) for name in parts[0]}
 
 
 def empty() -> Columns:

@@ -15,13 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abusewatch.model import rows as r
-from abusewatch.model.rows import Columns
+from abusewatch.model.rows import Array, Columns
 from abusewatch.windows import outcomes, pairs
 from abusewatch.windows.levels import Levels
 from abusewatch.windows.marks import Marks
+from abusewatch.windows.order import order_of
 from abusewatch.windows.outcomes import ANSWERED, REFUSED, UNANSWERED
-from abusewatch.windows.pairs import BITS, MAXIMA, MINIMA, SUMS, TCP
+from abusewatch.windows.pairs import TCP
 from abusewatch.windows.panes import SECOND, Pane
+from abusewatch.windows.waiting import Waiting
 
 __all__ = ["ANSWERED", "REFUSED", "UNANSWERED", "Conversations"]
 
@@ -40,89 +42,114 @@ class Conversations:
     capacity: int = 1 << 20
     shed: int = 0
     levels: Levels = field(default_factory=Levels)
-    _pending: Columns = field(default_factory=dict)
-    _marks: Marks = field(default_factory=Marks)
+    marks: Marks = field(init=False)
+    _waiting: Waiting = field(default_factory=Waiting)
+    _parts: int = 0
+    _pane_us: int = 0
+    _young: Waiting = field(default_factory=Waiting)
+    """What came in parts of the open pane. The parts of a busy pane decide only what they bring an end of; who has waited long enough is asked once a pane."""
+
+    def __post_init__(self) -> None:
+        self.marks = self._no_marks()
 
     def __len__(self) -> int:
         """Count the conversations waited for."""
-        return len(self._pending["key"]) if self._pending else 0
+        return len(self._waiting) + len(self._young)
 
     @property
     def undecided(self) -> bool:
         """Whether an outcome is still waited for."""
         return len(self) > 0
 
-    @property
-    def marks(self) -> int:
-        """How many conversations are remembered as given."""
-        return len(self._marks)
-
     def close(self, pane: Pane) -> Columns:
         """Add a pane's rows and give the conversations whose outcome is known by its end, as columns (see `outcomes.view`)."""
-        rows = self._followed(pairs.eligible(pane.rows), part=pane.part)
+        self._expect(pane.end_us)
+        rows = self._followed(pairs.eligible(pane.rows))
+        done: list[Columns] = []
         if r.length(rows):
-            self._add(pairs.reduced(rows))
-        return self._give(pane.end_us, final=pane.last)
+            done += self._add(pairs.reduced(rows), whole=not pane.part)
+        if not pane.part:
+            done += self._timed_out(pane.end_us, final=pane.last)
+        return self._given(done, pane.end_us)
 
     def flush(self, now_us: int) -> Columns:
         """Give everything still undecided, as far as it is known, and forget all."""
-        out = self._give(now_us, final=True)
-        self._pending, self._marks = {}, Marks()
+        out = self._given(self._timed_out(now_us, final=True), now_us)
+        self.marks = self._no_marks()
         return out
 
-    def _followed(self, rows: Columns, *, part: bool) -> Columns:
+    def _expect(self, end_us: int) -> None:
+        """A pane is expected to come in as many parts as the one before, or as it already has."""
+        if end_us != self._pane_us:
+            self.levels.parts, self._parts, self._pane_us = max(self._parts, 1), 0, end_us
+        self._parts += 1
+        self.levels.parts = max(self.levels.parts, self._parts)
+
+    def _no_marks(self) -> Marks:
+        return Marks(self.grace_us // SECOND, self.linger_us // SECOND)
+
+    def _followed(self, rows: Columns) -> Columns:
         if not r.length(rows):
             return rows
         rows = rows | {"key": pairs.key_of(rows)}
-        follow, raised = self.levels.admit(rows["slot"], rows["key"], part=part)
-        if len(raised) and len(self):
-            self._thin()
-        rows["level"] = self.levels.of(rows["slot"])
+        follow, raised = self.levels.admit(rows["slot"], rows["key"])
+        if len(raised):
+            self._thin(self._waiting, raised)
+            self._thin(self._young, raised)
+        rows["level"] = r.settled(self.levels.of(rows["slot"]))
         return rows if follow is None or follow.all() else r.take(rows, follow)
 
-    def _thin(self) -> None:
-        """Levels have risen: forget what is followed no longer. What was admitted at a higher level keeps its weight when the level falls again."""
-        keep = self.levels.follows(self._pending["slot"], self._pending["key"])
-        if not keep.all():
-            self._pending = r.take(self._pending, keep)
-        self._pending["level"] = np.maximum(self._pending["level"], self.levels.of(self._pending["slot"]))
+    def _thin(self, waiting: Waiting, raised: Array) -> None:
+        """The levels of some slots have risen: forget what is followed no longer. What came at a higher level keeps its weight when the level falls again."""
+        at = waiting.of_slots(raised)
+        if not len(at):
+            return
+        slot, key = waiting.entries["slot"].take(at), waiting.entries["key"].take(at)
+        follow = self.levels.follows(slot, key)
+        waiting.leave(at[~follow])
+        held = at[follow]
+        r.put(waiting.entries, "level", held, np.maximum(waiting.entries["level"][held], self.levels.of(slot[follow])))
 
-    def _add(self, new: Columns) -> None:
-        given = self._marks.known(new["key"], new["last_us"])
+    def _add(self, new: Columns, *, whole: bool) -> list[Columns]:
+        """Bring new entries together with what is waited for; give those that are now decided, unless all will be asked anyway (`whole`)."""
+        given = self.marks.known(new["key"], new["last_us"])
         if given.any():
             new = r.take(new, ~given)
-        if not len(self):
-            self._pending = new
-            return
-        old = self._pending
-        at = np.searchsorted(old["key"], new["key"])
-        at[at == len(old["key"])] = 0
-        known = old["key"][at] == new["key"]
-        here, there = at[known], np.flatnonzero(known)
-        for names, combine in ((SUMS, np.add), (MINIMA, np.minimum), (MAXIMA, np.maximum), (BITS, np.bitwise_or)):
-            for name in names:
-                old[name][here] = combine(old[name][here], new[name][there])
-        # Not sorted in: what is new is mostly decided at once and leaves again, so order is made for what stays.
-        self._pending = r.join([old, r.take(new, ~known)])
+        done: list[Columns] = []
+        for waiting in (self._waiting, self._young):
+            known, at = waiting.meet(new)
+            if not len(at):
+                continue
+            new = r.take(new, ~known)
+            if not whole:
+                done.append(waiting.take_out(at[_has_ended(r.take(waiting.entries, at))]))
+        if not whole:
+            ended = _has_ended(new)
+            done.append(r.take(new, ended))
+            new = r.take(new, ~ended)
+        self._young.hold(r.join([self._young.swept(), new]) if len(self._young) else new)
+        return done
 
-    def _give(self, now_us: int, *, final: bool) -> Columns:
-        t = self._pending
-        if not len(self):
-            return {}
-        over = outcomes.ended(t)
-        decided = np.ones(len(over), np.bool_) if final else self._is_decided(t, over, now_us)
-        done = r.take(t, decided)
-        self._keep(r.take(t, ~decided))
-        self._mark(done, over[decided], now_us)
-        return outcomes.view(done)
+    def _timed_out(self, now_us: int, *, final: bool) -> list[Columns]:
+        """Ask every conversation whether its outcome is known at this time."""
+        done: list[Columns] = []
+        stay: list[Columns] = []
+        for waiting in (self._waiting, self._young):
+            if len(waiting):
+                t = waiting.swept()
+                decided = np.ones(len(t["key"]), np.bool_) if final else self._is_decided(t, now_us)
+                done.append(r.take(t, decided))
+                stay.append(r.take(t, ~decided))
+        self._young.hold({})
+        self._waiting.hold(self._bounded(r.join(stay)) if stay else {})
+        return done
 
-    def _is_decided(self, t: Columns, over: NDArray[np.bool_], now_us: int) -> NDArray[np.bool_]:
-        both = outcomes.both_seen(t)
+    def _is_decided(self, t: Columns, now_us: int) -> NDArray[np.bool_]:
         first = np.minimum(t["first_out_us"], t["first_in_us"])
-        waited = ~both & (first + self._patience_us(t) <= now_us)
+        waited = ~outcomes.both_seen(t) & (first + self._patience_us(t) <= now_us)
         idle = t["last_us"] + self.grace_us <= now_us
         long = first + self.longest_us <= now_us
-        known: NDArray[np.bool_] = both & (over | (t["protocol"] != TCP)) | waited | idle | long
+        known: NDArray[np.bool_] = _has_ended(t) | waited | idle | long
         return known
 
     def _patience_us(self, t: Columns) -> NDArray[np.int64]:
@@ -130,17 +157,26 @@ class Conversations:
         question = (t["protocol"] != TCP) & (t["packets_out"] + t["packets_in"] <= MOST_QUESTIONS)
         return np.where(outcomes.knocks(t), self.knock_us, np.where(question, self.question_us, self.grace_us))
 
-    def _keep(self, waiting: Columns) -> None:
-        """What is still waited for, in order of key; over capacity the longest idle go, ties by key, which is the same in every run."""
-        n = len(waiting["key"])
-        if n > self.capacity:
-            rank = np.lexsort((waiting["key"], -waiting["last_us"]))[: self.capacity]
-            waiting = r.take(waiting, rank)
-            self.shed += n - self.capacity
-        self._pending = r.take(waiting, np.argsort(waiting["key"], kind="stable"))
+    def _bounded(self, waiting: Columns) -> Columns:
+        """Over capacity the longest idle go, ties by key, which is the same in every run."""
+        surplus = len(waiting["key"]) - self.capacity
+        if surplus <= 0:
+            return waiting
+        self.shed += surplus
+        return r.take(waiting, np.lexsort((waiting["key"], -waiting["last_us"]))[: self.capacity])
 
-    def _mark(self, done: Columns, over: NDArray[np.bool_], now_us: int) -> None:
+    def _given(self, parts: list[Columns], now_us: int) -> Columns:
+        if not parts:
+            return {}
+        done = r.join([part for part in parts if len(part["key"])] or parts[:1])
         # What both sides have ended needs its mark for stray packets only; a connection that just went silent may go on.
-        stay = np.where(over | (done["protocol"] != TCP), self.grace_us, self.linger_us).astype(np.int32)
-        order = np.argsort(done["key"], kind="stable")
-        self._marks.add(done["key"][order], stay[order], done["last_us"][order], now_us)
+        slow = ~outcomes.ended(done) & (done["protocol"] == TCP)
+        order = order_of(done["key"])
+        self.marks.add(done["key"][order], slow[order], done["last_us"][order], now_us)
+        return outcomes.view(done)
+
+
+def _has_ended(t: Columns) -> NDArray[np.bool_]:
+    """Whether nothing more is to be waited for: both sides were seen, and TCP was closed or reset."""
+    ended: NDArray[np.bool_] = outcomes.both_seen(t) & (outcomes.ended(t) | (t["protocol"] != TCP))
+    return ended

@@ -11,27 +11,31 @@ import numpy as np
 from abusewatch.model.rows import Array
 from abusewatch.windows.order import U64, starts_of
 
-PARTS = 4  # a pane closes in about so many parts at the rate the engine is built for
-
 
 @dataclass(slots=True)
 class Levels:
-    """The level of each slot; `thinned` counts the rows not followed."""
+    """The level of each slot; `thinned` counts the rows not followed.
+
+    Of a pane so busy that it comes in `parts` each part has its part of half the budget: then memory and time are short.
+    """
 
     budget: int = 4096
+    parts: int = 1
     thinned: int = 0
     _level: Array = field(default_factory=lambda: np.zeros(0, np.uint8))
 
-    def admit(self, slot: Array, key: U64, *, part: bool = False) -> tuple[Array | None, Array]:
-        """Give the rows to follow (None: all) and the slots whose level rose just now. A `part` of a pane has a part of its budget."""
-        budget = self.budget // PARTS if part else self.budget
+    def admit(self, slot: Array, key: U64) -> tuple[Array | None, Array]:
+        """Give the rows to follow (None: all) and the slots whose level rose just now."""
+        budget = self.budget if self.parts == 1 else max(self.budget // (2 * self.parts), 1)
         self._grow(int(slot.max()) + 1)
         rows = np.bincount(slot, minlength=len(self._level))
         watched = np.flatnonzero((rows > budget) | (self._level > 0))
         if not len(watched):
             return None, watched
         before = self._level[watched]
-        self._level[watched] = np.maximum(_wanted(slot, key, watched, rows, budget), before.astype(np.int64) - 1).astype(np.uint8)
+        self._level[watched] = np.maximum(
+            _wanted(slot, key, watched, rows, budget), before.astype(np.int64) - 1
+        ).astype(np.uint8)
         raised = watched[self._level[watched] > before]
         level = self._level[slot]
         if not level.any():
@@ -43,7 +47,9 @@ class Levels:
     def follows(self, slot: Array, key: U64) -> Array:
         """Whether conversations are followed at the level of their slot."""
         level = self._level[slot]
-        bound = np.where(level > 0, np.uint64(1) << (np.uint64(64) - np.maximum(level, 1).astype(np.uint64)), np.uint64(2**64 - 1))
+        bound = np.where(
+            level > 0, np.uint64(1) << (np.uint64(64) - np.maximum(level, 1).astype(np.uint64)), np.uint64(2**64 - 1)
+        )
         return key < bound
 
     def of(self, slot: Array) -> Array:

@@ -1,56 +1,80 @@
-"""Marks: the keys of conversations already given to the rules, so that their last packets do not look like a new one."""
+"""Marks: the keys of conversations already given to the rules, so that their last packets do not look like a new one.
+
+A table of fixed size, as the cache of a processor: the upper bits of a key choose a set of four places, the lower ones tell it from its neighbours. Looking
+up costs one line of memory a key however many there are, and no spray makes it grow; where a set is full, the mark that would go first goes now, which is
+counted.
+"""
 
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from abusewatch.model.rows import Array
-from abusewatch.windows.order import U64
+from abusewatch.windows.order import U64, starts_of
+
+WAYS = 4
+SET_BITS = 20  # a million sets of four marks of 8 bytes: 32 MB when full, untouched memory before
+SET_SHIFT = np.uint64(64 - SET_BITS)
+TAG, TAG_SHIFT = np.uint64((1 << 31) - 1), np.uint64(33)
+"""31 lower bits of the key. With the 20 upper ones 51 bits decide: among four million marks one look-up in 10^8 meets a stranger's."""
+SLOW, SLOW_SHIFT = np.uint64(1 << 32), np.uint64(32)
+UNTIL = np.uint64((1 << 32) - 1)  # seconds since the epoch
+SECOND = 1_000_000
 
 
 @dataclass(slots=True)
 class Marks:
-    """Sorted keys, each with how long it stays after it was last seen, and when that is over. 20 bytes each, so that millions are cheap."""
+    """Each mark stays `brief_secs` after its conversation was last seen, or `slow_secs`. `shed` counts those that had to go before."""
 
-    capacity: int = 1 << 22
-    _key: U64 = field(default_factory=lambda: np.zeros(0, np.uint64))
-    _stay_us: Array = field(default_factory=lambda: np.zeros(0, np.int32))
-    _until_us: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    brief_secs: int
+    slow_secs: int
+    shed: int = 0
+    _sets: U64 = field(default_factory=lambda: np.zeros((1 << SET_BITS, WAYS), np.uint64))
 
-    def __len__(self) -> int:
-        """Count the marks."""
-        return len(self._key)
+    def alive(self, now_us: int) -> int:
+        """Count the marks whose time is not over. Reads the whole table."""
+        return int(np.count_nonzero(self._sets & UNTIL > np.uint64(max(now_us // SECOND, 0))))
 
     def known(self, key: U64, last_us: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which of the sorted keys are marked; those stay longer, since they go on."""
-        if not len(self._key):
-            return np.zeros(len(key), np.bool_)
-        at = np.searchsorted(self._key, key)
-        at[at == len(self._key)] = 0
-        found: NDArray[np.bool_] = self._key[at] == key
-        here = at[found]
-        self._until_us[here] = np.maximum(self._until_us[here], last_us[found] + self._stay_us[here])
+        """Which keys were marked when they were last seen; those stay longer, since they go on."""
+        number = (key >> SET_SHIFT).astype(np.intp)
+        ways = self._sets[number]
+        last = _seconds(last_us)
+        hit = (ways >> TAG_SHIFT == (key & TAG)[:, None]) & (ways & UNTIL >= last[:, None]) & (ways != 0)
+        found: NDArray[np.bool_] = hit.any(axis=1)
+        here = np.flatnonzero(found)
+        way = hit[here].argmax(axis=1)
+        mark = ways[here, way]
+        stay = np.where(mark & SLOW != 0, np.uint64(self.slow_secs), np.uint64(self.brief_secs))
+        self._sets[number[here], way] = mark & ~UNTIL | np.maximum(mark & UNTIL, last[here] + stay)
         return found
 
-    def add(self, key: U64, stay_us: Array, last_us: NDArray[np.int64], now_us: int) -> None:
-        """Mark sorted keys and forget those whose time is over; over capacity the first to go are those whose time ends first."""
-        keep = self._until_us > now_us
-        until = last_us + stay_us
-        fresh = until > now_us
-        kept, new = self._key[keep], key[fresh]
-        positions = np.searchsorted(kept, new) + np.arange(len(new))
-        gaps = np.ones(len(kept) + len(new), np.bool_)
-        gaps[positions] = False
-        columns = ((kept, new), (self._stay_us[keep], stay_us[fresh].astype(np.int32)), (self._until_us[keep], until[fresh]))
-        self._key, self._stay_us, self._until_us = (_woven(old, more, gaps) for old, more in columns)
-        if len(self._key) > self.capacity:
-            rank = np.argsort(-self._until_us, kind="stable")[: self.capacity]
-            rank.sort()
-            self._key, self._stay_us, self._until_us = self._key[rank], self._stay_us[rank], self._until_us[rank]
+    def add(self, key: U64, slow: NDArray[np.bool_], last_us: NDArray[np.int64], now_us: int) -> None:
+        """Mark different keys, sorted."""
+        until = _seconds(last_us) + np.where(slow, np.uint64(self.slow_secs), np.uint64(self.brief_secs))
+        mark = (key & TAG) << TAG_SHIFT | slow.astype(np.uint64) << SLOW_SHIFT | until
+        number = (key >> SET_SHIFT).astype(np.intp)
+        starts = starts_of(number)
+        rank = np.arange(len(number)) - np.repeat(starts, np.diff(np.append(starts, len(number))))
+        now = np.uint64(max(now_us // SECOND, 0))
+        for turn in range(
+            int(rank.max(initial=-1)) + 1
+        ):  # what shares a set goes one after the other; more than a few is rare
+            at = np.flatnonzero(rank == turn) if turn else starts
+            sets = number[at]
+            first = _first_to_go(self._sets[sets] & UNTIL)
+            self.shed += int(np.count_nonzero(self._sets[sets, first] & UNTIL > now))
+            self._sets[sets, first] = mark[at]
 
 
-def _woven(old: Array, new: Array, gaps: NDArray[np.bool_]) -> Array:
-    out = np.empty(len(gaps), old.dtype)
-    out[gaps], out[~gaps] = old, new
-    return out
+def _seconds(us: NDArray[np.int64]) -> U64:
+    return np.maximum(us // SECOND, 0).astype(np.uint64)
+
+
+def _first_to_go(until: U64) -> NDArray[np.intp]:
+    """The place in each set, (n, 4) to (n,), whose time ends first; an empty one ended long ago. By halves: numpy is slow along so short an axis."""
+    left = until[:, 1] < until[:, 0]
+    right = until[:, 3] < until[:, 2]
+    one = np.where(left, until[:, 1], until[:, 0])
+    two = np.where(right, until[:, 3], until[:, 2])
+    return np.where(two < one, right.astype(np.intp) + 2, left.astype(np.intp))

@@ -66,7 +66,7 @@ def reduced(rows: Columns) -> Columns:
     one = order[side[first]]
     own_port, peer_port = _ports(rows)
     entry: Columns = {"key": key[side[first]], "own_port": own_port[one], "peer_port": peer_port[one]}
-    entry |= {name: rows[name][one] for name in IDENTITY if name not in entry}
+    entry |= {name: r.pick(rows[name], one) for name in IDENTITY if name not in entry}
     for name, column, reduce, idle in (
         ("packets", rows["packets"], np.add, 0), ("bytes", rows["bytes"], np.add, 0),
         ("first", rows["start_us"], np.minimum, NEVER), ("flags", FLAGS[rows["flags"]], np.bitwise_or, 0),
@@ -80,8 +80,9 @@ def reduced(rows: Columns) -> Columns:
     entry["last_us"] = np.maximum.reduceat(rows["end_us"][order], whole)
     for name in ("sampling_rate", "input_if", "exporter", "internal", "level"):
         entry[name] = _greatest(rows[name], order, whole)
-    entry["frame_last"] = _greatest(np.maximum(rows["frame"], rows["frame_last"]), order, whole)
-    entry["frame"] = np.minimum.reduceat(rows["frame"][order], whole) if entry["frame_last"].any() else entry["frame_last"]
+    frame = rows["frame"]
+    entry["frame_last"] = _greatest(np.maximum(frame, rows["frame_last"]) if not r.constant(frame) else rows["frame_last"], order, whole)
+    entry["frame"] = _greatest(frame, order, whole) if r.constant(frame) else np.minimum.reduceat(frame[order], whole)
     entry["icmp"] = _greatest(_asker(rows), order, whole)
     return entry
 
@@ -107,8 +108,8 @@ def _by_conversation(rows: Columns) -> tuple[Index, U64, NDArray[np.bool_]]:
 
 def _greatest(column: Array, order: Index, whole: Index) -> Array:
     """The greatest value of each conversation; what is the same for all rows, as most of these are, costs one look."""
-    if column.min() == column.max():
-        return np.full(len(whole), column[0])
+    if r.constant(column):
+        return np.broadcast_to(column[0], whole.shape)
     return np.maximum.reduceat(column[order], whole)
 
 
@@ -127,7 +128,7 @@ def _asker(rows: Columns) -> NDArray[np.uint8]:
     """For ICMP echo: 1 when our side asks, 2 when the other does, 0 for all else."""
     icmp = is_icmp(rows)
     if not icmp.any():
-        return np.zeros(len(icmp), np.uint8)
+        return np.broadcast_to(np.uint8(0), icmp.shape)
     request = np.isin(_icmp_of(rows) & 0xFF00, ECHO_REQUESTS)
     return np.where(icmp, np.where(request == rows["outbound"], 1, 2), 0).astype(np.uint8)
 

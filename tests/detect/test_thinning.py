@@ -2,16 +2,20 @@
 
 import numpy as np
 
-from abusewatch.detect.thinning import FIRED_ROWS, NONE, thinned
+from abusewatch.detect.thinning import FIRED_ROWS, NONE, limit_for, thinned
 from abusewatch.model import rows as r
 
 
 def block(n, groups):
     rng = np.random.default_rng(0)
     return {
-        "at": np.arange(n), "slot": np.zeros(n, np.int32), "weight": np.ones(n), "group": np.arange(n, dtype=np.uint64) % np.uint64(groups),
+        "at": np.arange(n), "slot": np.zeros(n, np.int32), "weight": np.ones(n), "group": np.arange(n, dtype=np.uint64) % np.uint64(groups) << np.uint64(48),
         "chance": rng.integers(0, 2**64, n, np.uint64),
     }  # fmt: skip
+
+
+def number(rows):
+    return (rows["group"] >> np.uint64(48)).astype(int)
 
 
 def test_few_rows_are_left_alone():
@@ -20,15 +24,16 @@ def test_few_rows_are_left_alone():
     assert thinned(r.take(rows, slice(0, 0)), 5)[1] == 0
 
 
-def test_thinned_rows_stand_for_the_others_in_whole_numbers():
+def test_thinned_rows_stand_for_the_others_exactly():
     rows = block(10_007, 3)
     thin, shed = thinned(rows, 100)
-    assert r.length(thin) == 300
-    assert shed == 9707
-    assert np.bincount(thin["group"].astype(int), weights=thin["weight"]).tolist() == [3336, 3336, 3335]
-    assert (thin["weight"] == np.floor(thin["weight"])).all()
+    assert 250 < r.length(thin) < 350
+    assert shed == 10_007 - r.length(thin)
+    assert np.bincount(number(thin), weights=thin["weight"]).tolist() == [3336, 3336, 3335]
+    assert (thin["weight"] * 1024 == np.floor(thin["weight"] * 1024)).all()
     again, _ = thinned(thin, 40)
-    assert np.bincount(again["group"].astype(int), weights=again["weight"]).tolist() == [3336, 3336, 3335]
+    assert r.length(again) == 120
+    assert np.bincount(number(again), weights=again["weight"]).tolist() == [3336, 3336, 3335]
 
 
 def test_which_rows_stay_does_not_depend_on_their_order():
@@ -39,5 +44,34 @@ def test_which_rows_stay_does_not_depend_on_their_order():
 
 
 def test_a_fired_group_brings_few_rows():
-    thin, _ = thinned(block(1000, groups=2), 400, np.array([1], np.uint64))
-    assert np.bincount(thin["group"].astype(int)).tolist() == [400, FIRED_ROWS]
+    thin, _ = thinned(block(1000, groups=2), 400, np.array([1 << 48], np.uint64))
+    other, fired = np.bincount(number(thin)).tolist()
+    assert 350 < other < 450
+    assert FIRED_ROWS / 2 < fired < FIRED_ROWS * 2
+
+
+def test_what_was_thinned_is_thinned_again_to_about_the_limit():
+    rows = block(200_000, groups=4)
+    for limit in (4096, 1024, 256, 64):
+        rows, _ = thinned(rows, limit)
+        sizes = np.bincount(number(rows))
+        assert (abs(sizes - limit) < 5 * limit**0.5).all()
+    assert rows["weight"].sum() == 200_000
+
+
+def test_a_limit_is_chosen_by_which_the_rows_fit():
+    rows = block(1000, groups=10)
+    assert limit_for(rows, 256, 1000) == 256
+    assert limit_for(rows, 256, 700) == 64
+    assert limit_for(rows, 256, 5) == 1
+
+
+def test_sums_of_a_group_do_not_change_by_thinning():
+    rows = block(20_000, groups=3) | {"bytes=": np.floor(np.random.default_rng(1).lognormal(8, 2, 20_000)), "bytes?": np.arange(20_000) % 2 == 0}
+
+    def total(rows):
+        return np.bincount(number(rows), weights=rows["weight"] * rows["bytes="] * rows["bytes?"])
+
+    thin, _ = thinned(rows, 256, sums=("bytes",))
+    assert np.allclose(total(thin), total(rows), rtol=1e-5)
+    assert not np.allclose(total(thinned(rows, 256)[0]), total(rows), rtol=0.02)

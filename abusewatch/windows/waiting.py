@@ -1,0 +1,68 @@
+"""Conversations waited for, in order of key, so that what comes later finds its other half by binary search."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from abusewatch.model import rows as r
+from abusewatch.model.rows import Array, Columns
+from abusewatch.windows.order import Index
+from abusewatch.windows.pairs import BITS, MAXIMA, MINIMA, SUMS
+
+
+@dataclass(slots=True)
+class Waiting:
+    """Entries of `pairs.reduced`. Rows that have left stay in their place, marked `gone`, until `swept`: to close the gap costs a copy of all others."""
+
+    entries: Columns = field(default_factory=dict)
+    _gone: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+
+    def __len__(self) -> int:
+        """Count the conversations."""
+        return len(self._gone) - int(np.count_nonzero(self._gone))
+
+    def meet(self, new: Columns) -> tuple[NDArray[np.bool_], Index]:
+        """Put new entries, in order of key, together with those of the same conversations; say which of the new ones found theirs, and where."""
+        if not len(self._gone):
+            return np.zeros(len(new["key"]), np.bool_), np.zeros(0, np.intp)
+        key = self.entries["key"]
+        at = np.searchsorted(key, new["key"])
+        at[at == len(key)] = 0
+        known = (key[at] == new["key"]) & ~self._gone[at]
+        here, there = at[known], np.flatnonzero(known)
+        for names, combine in ((SUMS, np.add), (MINIMA, np.minimum), (MAXIMA, np.maximum), (BITS, np.bitwise_or)):
+            for name in names:
+                r.put(self.entries, name, here, combine(r.pick(self.entries[name], here), r.pick(new[name], there)))
+        return known, here
+
+    def of_slots(self, slots: Array) -> Index:
+        """Where the conversations of some slots are."""
+        if not len(self):
+            return np.zeros(0, np.intp)
+        slot = self.entries["slot"]
+        wanted = np.zeros(int(max(slot.max(), slots.max())) + 1, np.bool_)
+        wanted[slots] = True
+        return np.flatnonzero(wanted.take(slot) & ~self._gone)
+
+    def leave(self, at: Index) -> None:
+        """Let rows go."""
+        self._gone[at] = True
+
+    def take_out(self, at: Index) -> Columns:
+        """Let rows go and give them."""
+        self.leave(at)
+        return r.take(self.entries, at)
+
+    def swept(self) -> Columns:
+        """All that is still here, in order of key."""
+        return r.take(self.entries, ~self._gone) if self._gone.any() else self.entries
+
+    def hold(self, entries: Columns) -> None:
+        """Hold these, in any order, and nothing else."""
+        n = len(entries["key"]) if entries else 0
+        if n and (entries["key"][1:] < entries["key"][:-1]).any():
+            # Mostly two runs that are in order themselves, which a stable sort makes use of.
+            entries = r.take(entries, np.argsort(entries["key"], kind="stable"))
+        self.entries = entries
+        self._gone = np.zeros(n, np.bool_)
