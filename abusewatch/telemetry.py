@@ -36,7 +36,7 @@ MESSAGE_STATES = ("queued", "held", "retrying", "sent", "parked", "expired", "fo
 REPLIES = ("4xx", "5xx", "none")
 DETECTOR_FAULTS = ("raised", "overran", "died", "output", "pause", "disabled")
 """`detect.coded.detector.REASONS`, said again because stages know no metrics; a test holds the two together."""
-TABLES = ("conversations", "followed", "windows", "episodes", "panes", "slots")
+TABLES = ("conversations", "marks", "followed", "windows", "episodes", "panes", "slots")
 LOOKUPS = ("rdap", "dns")
 LOOKUP_OUTCOMES = (
     "asked", "found", "nobody", "undeliverable", "budget", "paused", "throttled", "failed", "refused", "unreadable",

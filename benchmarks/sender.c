@@ -4,6 +4,8 @@
  *
  * Each datagram is dated now and numbered on, so that a collector sees one exporter in real time and not a file that repeats itself:
  * v5 and v9 tell event times relative to the header, so the header's clock is set; in IPFIX the records' own times are moved.
+ * Ephemeral ports move on with each round, on both sides of a flow alike, so that a round brings new conversations: a collector that remembers those it has
+ * seen must not profit from the repetition.
  * It sends to 127.0.0.1 and nowhere else, for MOST_SECONDS at most. Prints what it did as JSON.
  */
 #define _GNU_SOURCE
@@ -20,6 +22,11 @@ enum { MOST_DATAGRAMS = 400000, MOST_SECONDS = 120, MOST_RATE = 1000000, BURST =
 /* The IPFIX template of sources/encode/template.py: IPv4 records of 56 bytes, start and end (8 bytes each) behind both addresses. */
 enum { IPFIX_SET = 16, IPFIX_RECORD = 56, IPFIX_START = 8, IPFIX_END = 16, IPFIX_V4_ID = 256 };
 
+/* Where the ports stand: version 5 (fixed), and the templates of sources/encode/template.py for IPv4 records. */
+struct layout { uint32_t set, first, size, ports; };
+static const struct layout V5 = { 0, 24, 48, 32 }, V9 = { 20, 24, 48, 40 }, IPFIX = { 16, 20, IPFIX_RECORD, 48 };
+enum { EPHEMERAL = 16384, STEP = 977 };
+
 struct datagram { uint32_t length, step, records; uint8_t *octets; };
 
 static struct datagram datagrams[MOST_DATAGRAMS];
@@ -34,6 +41,28 @@ static int64_t clock_ns(clockid_t id)
 static uint32_t get32(const uint8_t *p) { uint32_t v; memcpy(&v, p, 4); return be32toh(v); }
 static void put32(uint8_t *p, uint32_t v) { v = htobe32(v); memcpy(p, &v, 4); }
 static void add64(uint8_t *p, int64_t d) { uint64_t v; memcpy(&v, p, 8); v = htobe64(be64toh(v) + (uint64_t)d); memcpy(p, &v, 8); }
+
+static void move_port(uint8_t *p)
+{
+	uint32_t port = p[0] << 8 | p[1];
+	if (port < EPHEMERAL)
+		return;
+	port = EPHEMERAL + (port - EPHEMERAL + STEP) % (65536 - EPHEMERAL);
+	p[0] = port >> 8;
+	p[1] = port;
+}
+
+static void renew(struct datagram *d)
+{
+	uint8_t *p = d->octets;
+	const struct layout *l = p[1] == 5 ? &V5 : p[1] == 9 ? &V9 : &IPFIX;
+	if (l->set && (p[l->set] << 8 | p[l->set + 1]) != IPFIX_V4_ID)
+		return;
+	for (uint32_t i = 0; i < d->records && l->first + (i + 1) * l->size <= d->length; i++) {
+		move_port(p + l->first + i * l->size + l->ports);
+		move_port(p + l->first + i * l->size + l->ports + 2);
+	}
+}
 
 static void date(struct datagram *d, int64_t now_ns, uint32_t sequence)
 {
@@ -112,6 +141,8 @@ int main(int argc, char **argv)
 		for (int i = 0; i < burst; i++) {
 			struct datagram *d = &datagrams[next];
 			date(d, now_ns, sequence);
+			if (sent >= count)
+				renew(d);
 			sequence += d->step;
 			records += d->records;
 			parts[i] = (struct iovec){ d->octets, d->length };

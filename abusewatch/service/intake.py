@@ -127,6 +127,7 @@ class Intake:
             "late": (telemetry.late, pipeline.panes.late_rows),
             "panes": (telemetry.shed.labels("panes"), pipeline.panes.split_panes),
             "conversations": (telemetry.shed.labels("conversations"), pipeline.conversations.shed),
+            "marks": (telemetry.shed.labels("marks"), pipeline.conversations.marks.shed),
             "followed": (telemetry.shed.labels("followed"), pipeline.conversations.levels.thinned),
             "windows": (telemetry.shed.labels("windows"), pipeline.engine.shed_rows),
             "episodes": (telemetry.shed.labels("episodes"), pipeline.engine.episodes.shed),
