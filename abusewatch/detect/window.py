@@ -18,12 +18,14 @@ from abusewatch.detect.thinning import limit_for, thinned
 from abusewatch.detect.thresholds import reached
 from abusewatch.model import rows as r
 from abusewatch.model.rows import Array, Columns
-from abusewatch.windows.order import bucket_of, mix, order_of_small, ranges, starts_of
+from abusewatch.windows.order import BUCKET_BITS, bucket_of, mix, order_of_small, ranges, starts_of
 
 LOSSY = 0.05  # part of a bound that a gate may cost; there are two, so what is 1.1 times the threshold always fires (measured: docs/engine.md)
-GROUP_ROWS = 256  # rows of one group that a pane may bring
-MERGED_ROWS = 256  # rows of one group in a merged block; thresholds of counts lie far below
-ROW_BUDGET = 1 << 17  # rows of a rule; at about 150 bytes each this is the memory a rule may take
+GROUP_ROWS = 4096  # rows of one group that a pane may bring
+PANE_ROWS = 1 << 16  # rows that a pane may bring in all; when there are more, each group may bring half, a quarter, ... of its share
+MERGED_ROWS = 512  # rows of one group in a merged block; thresholds of counts lie far below
+ROW_BUDGET = 1 << 18  # rows of a rule; at about 150 bytes each this is the memory a rule may take
+LEAST_ROWS = 16  # rows of a group that are kept if any are: shares of fewer mean nothing
 QUIET_ROWS = 8  # rows a merged block keeps of a group that brings nothing towards a bound, since they may speak against a raise (failed / hosts)
 QUIET_BUDGET = ROW_BUDGET // 16
 MERGE_US = 30_000_000
@@ -96,7 +98,7 @@ class Window:
     def add(self, end_us: int, rows: Columns, source: Source, fired: Array, slots: int) -> None:
         """Take the rows of a pane: `slot`, `group`, `chance`, `weight`, `at` (where in `source`), and the columns of the measures."""
         self._expire(end_us)
-        rows, shed = thinned(rows, GROUP_ROWS, fired, self.sums)
+        rows, shed = thinned(rows, limit_for(rows, GROUP_ROWS, PANE_ROWS), fired, self.sums)
         self.shed_rows += shed
         rows = r.take(rows, order_of_small(rows["slot"]))
         rows["block_us"] = np.broadcast_to(np.int64(end_us), rows["slot"].shape)
@@ -210,19 +212,34 @@ class Window:
             return
         # Time by time, so that what leaves the window takes no more with it than what came then.
         group, part = rows["group"], rows["block_us"] // max(self.length_us // COMPACT_PARTS, 1)
-        kept = self._fitted(rows | {"group": mix(group, part), "of": group}, ROW_BUDGET // 4)
+        kept = self._fitted(rows | {"group": mix(group, part), "of": group}, ROW_BUDGET // 4, least=1)
         kept["group"] = kept.pop("of")
         self._settle(blocks[-1].end_us, kept, 0, slots)
 
-    def _fitted(self, rows: Columns, room: int) -> Columns:
-        """At most `room` rows: fewer of each group, and when even one of each is too many, those that stand for most (ties by hash)."""
-        kept, shed = thinned(rows, limit_for(rows, MERGED_ROWS, room), sums=self.sums)
+    def _fitted(self, rows: Columns, room: int, least: int = LEAST_ROWS) -> Columns:
+        """At most `room` rows: fewer of each group, and where even `least` of each are too many, whole groups go, those furthest from a bound first.
+
+        A group of which one row is left would say anything: what speaks for a raise and what speaks against it stay together or go together.
+        """
+        kept, shed = thinned(rows, max(limit_for(rows, MERGED_ROWS, room), least), sums=self.sums)
         self.shed_rows += shed
-        surplus = r.length(kept) - room
-        if surplus > 0:
-            self.shed_rows += surplus
-            kept = r.take(kept, np.sort(np.lexsort((kept["group"], -kept["weight"]))[:room]))
-        return kept
+        if r.length(kept) <= room:
+            return kept
+        order = np.lexsort((kept["group"], -self._nearness(kept)))
+        group = kept["group"][order]
+        whole = starts_of(group)
+        end = int(whole[np.searchsorted(whole, max(room, 0), side="right") - 1])
+        self.shed_rows += r.length(kept) - end
+        return r.take(kept, np.sort(order[:end]))
+
+    def _nearness(self, rows: Columns) -> NDArray[np.float64]:
+        """How near each row's group comes to the nearest alternative of bounds, 0 to 1, by buckets of its hash; 1 for all where there is no bound."""
+        near = np.zeros(1 << BUCKET_BITS)
+        bucket = bucket_of(rows["group"])
+        for gate in self.gates:
+            parts = [np.bincount(bucket, weights=rows[f"{name}+"] * rows["weight"], minlength=len(near)) / bound for name, bound in gate.items()]
+            np.maximum(near, np.minimum.reduce(parts), out=near)
+        return np.minimum(near, 1.0).take(bucket) if self.gates else np.ones(len(bucket))
 
     def _quiet(self, rows: Columns) -> Columns:
         kept, shed = thinned(rows, QUIET_ROWS, sums=self.sums)
