@@ -9,6 +9,7 @@ from lab.scenario import Expected, scenario
 from lab.topology import Lab, v6
 
 OPERATOR_6 = "2001:db8:ffff:a::10"
+ODD_PORT = 22022
 SPRAYED = tuple(f"{network}.{number}" for network in ("203.0.113", "192.0.2") for number in range(21, 29))
 
 
@@ -65,6 +66,23 @@ def ssh_server_6(lab: Lab) -> None:
 def ssh_login_attack_v6(lab: Lab) -> None:
     """The first attack, over IPv6."""
     lab.customers[10].run("hydra", "-I", "-6", "-l", "root", "-P", lab.scratch / "words.txt", "-t", 4, "-w", 2, f"ssh://[{OPERATOR_6}]")
+
+
+def ssh_server_elsewhere(lab: Lab) -> None:
+    """An sshd that its owner moved to another port."""
+    words(lab, 400)
+    servers.sshd(lab, lab.internet, OPERATOR_A, port=ODD_PORT, settings="MaxAuthTries 3\nMaxStartups 100\n")
+
+
+@scenario(
+    ssh_server_elsewhere,
+    shows="hydra guesses passwords for root on an sshd at port 22022, sixteen sessions at once, three tries each.",
+    packages=("hydra", "openssh-server"),
+    findings=guessed("login-storm", "login_attack", ODD_PORT),
+)
+def login_storm(lab: Lab) -> None:
+    """Four hundred passwords, two hundred sessions, half a minute."""
+    hydra(lab, f"ssh://{OPERATOR_A}:{ODD_PORT}", "-l", "root", tasks=16)
 
 
 def many_ssh_servers(lab: Lab) -> None:

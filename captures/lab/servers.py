@@ -6,7 +6,7 @@ from pathlib import Path
 from lab.topology import Lab, Namespace, wait
 
 
-def sshd(lab: Lab, place: Namespace, *addresses: str, settings: str = "") -> Path:
+def sshd(lab: Lab, place: Namespace, *addresses: str, port: int = 22, settings: str = "") -> Path:
     """OpenSSH listening on the addresses; the private key that opens it (for the scenarios with honest logins)."""
     Path("/run/sshd").mkdir(exist_ok=True)
     host_key, key = lab.scratch / "ssh_host_key", lab.scratch / "ssh_key"
@@ -16,12 +16,12 @@ def sshd(lab: Lab, place: Namespace, *addresses: str, settings: str = "") -> Pat
     listen = "".join(f"ListenAddress {address}\n" for address in addresses)
     config = lab.file(
         "sshd_config",
-        f"{listen}HostKey {host_key}\nPidFile none\nAuthorizedKeysFile {key}.pub\nStrictModes no\nUsePAM no\n"
+        f"{listen}Port {port}\nHostKey {host_key}\nPidFile none\nAuthorizedKeysFile {key}.pub\nStrictModes no\nUsePAM no\n"
         f"UseDNS no\nPrintMotd no\nPermitRootLogin prohibit-password\nSubsystem sftp internal-sftp\n{settings}",
     )
     place.start("/usr/sbin/sshd", "-D", "-e", "-f", config)
     for address in addresses:
-        listening(place, address, 22)
+        listening(place, address, port)
     return key
 
 
