@@ -107,7 +107,7 @@ def dns_flood(lab: Lab) -> None:
     limited_name_server,
     shows="dnsperf asks one authoritative server for 300 random names a second (water torture); most are dropped.",
     packages=("dnsperf", "unbound"),
-    findings=flooded("dns-flood", 53),
+    findings=(Expected("dns-flood-packets", "dns_flood", OFFENDER, (53,)),),
     remark="All queries leave from one socket: flows show one long conversation, only the packets show three thousand questions.",
 )
 def dns_flood_one_socket(lab: Lab) -> None:
@@ -152,10 +152,9 @@ def nping_6(lab: Lab, *kind: object) -> None:
     one_customer,
     shows="A customer's machine sends a SYN flood with sources of somebody else's network: what BCP 38 filtering should stop.",
     packages=("python3-minimal",),
-    findings=(
-        Expected("spoofed-source", "spoofed_source", "192.0.2.1", note="The first of 62 forged sources; only the port tells the customer."),
-    ),
+    findings=(Expected("spoofed-source", "spoofed_source", "", note="The sources are forged; only the port tells the customer."),),
     interface="port10",
+    ports={"0#0": 10},
 )
 def spoofed_source(lab: Lab) -> None:
     """Three thousand forged SYNs."""

@@ -21,7 +21,7 @@ ALWAYS_NEEDED = ("iproute2", "ethtool", "tcpdump")
 
 @dataclass(frozen=True)
 class Expected:
-    """One finding a capture must give; what is left out is not checked."""
+    """One finding a capture must give; what is left out is not checked. No `offender` where the port names the customer."""
 
     rule: str
     kind: str
@@ -44,6 +44,8 @@ class Scenario:
     roles: dict[int, tuple[str, ...]] = field(default_factory=dict)
     customers: tuple[int, ...] = (10,)
     interface: str = "uplink"
+    ports: dict[str, int] = field(default_factory=dict)
+    """exporter#interface and its customer, where the sources are forged."""
     remark: str = ""
 
 
@@ -97,6 +99,8 @@ def expectation(wanted: Scenario, packets: int) -> str:
     """The text of expect.toml."""
     own = ", ".join(f'"{prefix}"' for prefix in PROVIDER)
     lines = [f"packets = {packets}", f"own = [{own}]"]
+    if wanted.ports:
+        lines.append("ports = { " + ", ".join(f'"{port}" = "C-{number}"' for port, number in wanted.ports.items()) + " }")
     for number in wanted.customers:
         lines += ["", "[[customer]]", f'id = "C-{number}"', f'prefixes = ["{v4(number)}/32", "{v6(number)}/128"]']
         lines += [f'contacts = ["owner{number}@customer.example"]']
@@ -105,7 +109,9 @@ def expectation(wanted: Scenario, packets: int) -> str:
     for finding in wanted.findings:
         lines += ["", "[[finding]]"]
         lines += [f"# {line}" for line in textwrap.wrap(finding.note, 110)]
-        lines += [f'rule = "{finding.rule}"', f'kind = "{finding.kind}"', f'offender = "{finding.offender}"']
+        lines += [f'rule = "{finding.rule}"', f'kind = "{finding.kind}"']
+        if finding.offender:
+            lines.append(f'offender = "{finding.offender}"')
         if finding.target_ports:
             lines.append(f"target_ports = {list(finding.target_ports)}")
         lines.append(f"min_targets = {finding.min_targets}")
@@ -116,7 +122,7 @@ def readme(wanted: Scenario, packets: int, began: float, told: list[tuple[str, s
     """The text of README.md, from what really ran."""
     when = datetime.fromtimestamp(began, UTC)
     commands = "\n".join(f"{role + ': ' if role else '# '}{line}" for role, line in told)
-    outcome = ", ".join(f"{finding.rule} by {finding.offender}" for finding in wanted.findings) or "nothing: a look-alike"
+    outcome = ", ".join(f"{finding.rule} by {finding.offender or 'the customer behind the port'}" for finding in wanted.findings) or "nothing: a look-alike"
     remark = f"\n{textwrap.fill(wanted.remark, 110)}\n" if wanted.remark else ""
     return f"""# {wanted.name}
 

@@ -1,6 +1,7 @@
 """The captures folder keeps its form: three files a folder, documentation addresses only, headers only, counts and hashes that agree."""
 
 import hashlib
+import importlib
 import ipaddress
 import re
 import socket
@@ -147,3 +148,12 @@ def test_operator_table_covers_every_target():
             address = ipaddress.ip_address(bytes(dpkt.ethernet.Ethernet(frame).data.dst))
             same = [network for network in (*own, *networks) if network.version == address.version]
             assert any(address in network for network in same), address
+
+
+def test_the_lab_writes_the_same_expectations(monkeypatch):
+    """What a capture must give is said once, in its scenario: making it again loses nothing."""
+    monkeypatch.syspath_prepend(CAPTURES)
+    importlib.import_module("make")
+    lab = importlib.import_module("lab.scenario")
+    written = {folder.name: (folder / "expect.toml").read_text() for folder in FOLDERS}
+    assert {name: lab.expectation(lab.REGISTRY[name], tomllib.loads(text)["packets"]) for name, text in written.items()} == written
