@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from abusewatch.model.contact import Contact
 from abusewatch.model.customer import Customer
@@ -251,6 +252,24 @@ def test_nobody_is_said_to_be_broken_into_whose_service_is_merely_open(made, lan
     broken = {"en": "broken into", "de": "eingebrochen", "fr": "piratée", "es": "ha entrado", "nl": "ingebroken"}[language]
     assert broken in texts["login_attack"]
     assert broken not in texts["amplification"]
+
+
+@pytest.mark.parametrize("language", sorted(languages()))
+@pytest.mark.parametrize("stage", ["first", "update", "closing"])
+@pytest.mark.parametrize("basis", ["anchored", "syn_only"])
+def test_where_the_address_is_left_out_no_sentence_has_a_hole(made, composer, language, stage, basis):
+    """A forged source is nobody's address: the customer reads of his connection instead, and no subject ends in "from"."""
+    connection = {"en": "your connection", "de": r"Ihre[mn] Anschluss", "fr": "[Vv]otre accès", "es": "su conexión", "nl": "uw aansluiting"}[language]
+    texts = {}
+    for offender in ("192.0.2.9", made.OFFENDER):
+        case = made.incident(made.detection("spoofed_source", offender=offender, basis=basis), kind="spoofed_source")
+        customer = composer.compose_customer(*made.customer_view(case), replace(made.CUSTOMER, language=language), made.NOW, stage=stage)
+        operator = composer.compose_operator(*made.operator_view(case), made.CONTACT, made.NOW, stage=stage, language=language)
+        assert not re.search(r"  |\b(?:from|von|depuis|desde|vanaf)\s*$", subject(operator))
+        texts[offender] = body(customer).split("\n\n")[1].replace("\n", " ")
+    assert made.OFFENDER in texts[made.OFFENDER]
+    assert re.search(connection, texts["192.0.2.9"])
+    assert not re.search(r"  | [.,]", texts["192.0.2.9"])
 
 
 def test_a_customer_without_an_address_in_it_reads_whole_sentences(made, composer):

@@ -53,6 +53,15 @@ def test_an_unknown_language_is_english():
     assert "Case AW-2026-000001" in page(incident(), "xx")
 
 
+@pytest.mark.parametrize("language", sorted(languages()))
+@pytest.mark.parametrize("basis", ["anchored", "syn_only"])
+def test_where_the_source_is_forged_the_heading_speaks_of_the_connection(language, basis):
+    text = page(incident(detection(kind="spoofed_source", offender="192.0.2.9", basis=basis)), language)
+    heading = re.search("<h1>(.*)</h1>", text)[1]
+    assert phrases(language)["your_connection"] in heading
+    assert "  " not in heading
+
+
 def test_a_source_that_may_be_forged_is_not_stated_as_fact():
     text = page(incident(detection(basis="syn_only")))
     assert "Please check your" in text
