@@ -131,7 +131,8 @@ def score(truth: list[dict], found: list[list[Found]]) -> Score:
     return result._replace(benign=benign, flagged=flagged)
 
 
-def _scenario(job: tuple[Path, str, int, Path | None]) -> list[Found]:
+def scenario(job: tuple[Path, str, int, Path | None]) -> list[Found]:
+    """Judge one table: its folder, its name, 1 packet in how many, and the file of roles."""
     folder, name, sampling, roles = job
     inventory = load_inventory(roles) if roles else of_prefixes([CUSTOMERS])
     if roles:
@@ -147,7 +148,7 @@ def flow_tables(folder: Path, roles: Path | None, jobs: int) -> None:
     with multiprocessing.Pool(jobs) as pool:
         for label, simulated, sampling in (("real traces", False, 1), ("simulated", True, 1), ("all, sampled 1:10", None, 10), ("all, sampled 1:100", None, 100)):
             some = [t for t in truth if simulated is None or t["scenario"].startswith("synth") == simulated]
-            found = pool.map(_scenario, [(folder, t["scenario"], sampling, roles) for t in some], chunksize=1)
+            found = pool.map(scenario, [(folder, t["scenario"], sampling, roles) for t in some], chunksize=1)
             result = score(some, found)
             print(result.line(label, leads=False), flush=True)
             faults += [f"{label}: {text}" for text in result.false]
