@@ -112,3 +112,15 @@ def icmp_scan(lab: Lab) -> None:
 def sip_scan(lab: Lab) -> None:
     """OPTIONS to each address."""
     lab.customers[10].run("svmap", "-P", 5061, "--randomize", "198.18.1.1-250")
+
+
+@scenario(
+    wide_network,
+    shows="nmap looks for one port on 105 unused addresses, one every fifteen seconds: twenty in five minutes, which no fast rule may call a scan.",
+    packages=("nmap",),
+    findings=scanned("slow-scan", 445, 60),
+    remark="Twenty-six minutes of real time; the pace is nmap's own.",
+)
+def slow_scan(lab: Lab) -> None:
+    """One SYN an address, one address every fifteen seconds."""
+    lab.customers[10].run("nmap", "-sS", "-Pn", "-n", "-p", 445, "--max-rate", "0.0667", "--max-retries", 0, "198.18.0.1-105", seconds=1800)
