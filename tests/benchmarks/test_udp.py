@@ -68,7 +68,7 @@ def test_the_sender_repeats_the_stream_as_one_exporter_in_real_time(benchmarks, 
     (account,) = decoder.accounts
     assert account.lost == 0
     ends = np.stack((batch.src_lo, batch.dst_lo, batch.src_port, batch.dst_port))
-    assert len(np.unique(ends, axis=1).T) > 0.95 * len(batch), "each round brings new conversations"
+    assert len(np.unique(ends, axis=1).T) > 0.9 * len(batch), "each round brings new conversations"
     assert set(batch.dst_port[batch.dst_port < 1024].tolist()) == set(batch.dst_port[:400][batch.dst_port[:400] < 1024].tolist())
 
 
