@@ -23,13 +23,12 @@ enum { MOST_DATAGRAMS = 400000, MOST_SECONDS = 120, MOST_RATE = 1000000, BURST =
 enum { IPFIX_SET = 16, IPFIX_RECORD = 56, IPFIX_START = 8, IPFIX_END = 16, IPFIX_V4_ID = 256 };
 
 /* Where the ports stand: version 5 (fixed), and the templates of sources/encode/template.py for IPv4 records. */
-struct layout { uint32_t set, first, size, ports; };
-static const struct layout V5 = { 0, 24, 48, 32 }, V9 = { 20, 24, 48, 40 }, IPFIX = { 16, 20, IPFIX_RECORD, 48 };
+enum { V5_HEADER = 24, V5_RECORD = 48, V5_PORTS = 32, V9_HEADER = 20, V9_RECORD = 48, V9_PORTS = 40, IPFIX_PORTS = 48 };
 enum { EPHEMERAL = 1024, STEP = 977 };
 /* The services of benchmarks/stream.py that have numbers among the ephemeral ones; they stay. */
 static const uint16_t SERVICES[] = { 1433, 1900, 2323, 3389, 3478, 5900, 6379, 8080, 11211, 51820 };
 
-struct datagram { uint32_t length, step, records; uint8_t *octets; };
+struct datagram { uint32_t length, step, records; uint8_t *octets; int before; };
 
 static struct datagram datagrams[MOST_DATAGRAMS];
 
@@ -57,15 +56,29 @@ static void move_port(uint8_t *p)
 	p[1] = port;
 }
 
+static void move_ports(uint8_t *first, uint32_t count, uint32_t size, uint32_t ports)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		move_port(first + i * size + ports);
+		move_port(first + i * size + ports + 2);
+	}
+}
+
 static void renew(struct datagram *d)
 {
 	uint8_t *p = d->octets;
-	const struct layout *l = p[1] == 5 ? &V5 : p[1] == 9 ? &V9 : &IPFIX;
-	if (l->set && (p[l->set] << 8 | p[l->set + 1]) != IPFIX_V4_ID)
+	if (p[1] == 5) {
+		move_ports(p + V5_HEADER, d->records, V5_RECORD, V5_PORTS);
 		return;
-	for (uint32_t i = 0; i < d->records && l->first + (i + 1) * l->size <= d->length; i++) {
-		move_port(p + l->first + i * l->size + l->ports);
-		move_port(p + l->first + i * l->size + l->ports + 2);
+	}
+	uint32_t size = p[1] == 9 ? V9_RECORD : IPFIX_RECORD, ports = p[1] == 9 ? V9_PORTS : IPFIX_PORTS;
+	/* Templates may stand before the records. */
+	for (uint32_t at = p[1] == 9 ? V9_HEADER : IPFIX_SET, length; at + 4 <= d->length; at += length) {
+		length = p[at + 2] << 8 | p[at + 3];
+		if (length < 4 || at + length > d->length)
+			return;
+		if ((p[at] << 8 | p[at + 1]) == IPFIX_V4_ID)
+			move_ports(p + at + 4, (length - 4) / size, size, ports);
 	}
 }
 
@@ -146,7 +159,7 @@ int main(int argc, char **argv)
 		for (int i = 0; i < burst; i++) {
 			struct datagram *d = &datagrams[next];
 			date(d, now_ns, sequence);
-			if (sent >= count)
+			if (d->before++)
 				renew(d);
 			sequence += d->step;
 			records += d->records;

@@ -59,7 +59,8 @@ def build_sender() -> None:
 
 def stream_file(form: str, count: int) -> Path:
     path = BUILD / f"{form}-{count}.stream"
-    if not path.exists():
+    written = [ROOT / "benchmarks" / "stream.py", *ROOT.glob("abusewatch/sources/encode/*.py")]
+    if not path.exists() or path.stat().st_mtime < max(each.stat().st_mtime for each in written):
         stream.write(path, form, count)
     return path
 
