@@ -82,7 +82,7 @@ def _compared(node: Binary, left: Node, right: Node) -> Nearness:
             low, high = high, low
         elif node.op == "=":
             low, high = np.minimum(low, high), np.maximum(low, high)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             ratio = np.where((low > 0) & (high > 0) & (node.op != "!="), low / high, 0.0)
         return np.where(held, 1.0, np.minimum(ratio, ALMOST))
 

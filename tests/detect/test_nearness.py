@@ -41,6 +41,11 @@ def test_one_exactly_where_it_holds(when, found):
     assert 0 <= near <= 1
 
 
+def test_a_measure_next_to_nothing_overflows_no_ratio():
+    when = Binary("<", Name("b"), Number(1.0))
+    assert nearness(when)({"b": np.array([2.2e-311])})[0] == 1
+
+
 @pytest.mark.parametrize(
     ("when", "measured", "near", "words"),
     [
