@@ -1,7 +1,7 @@
 """The synthetic traffic of a hosting provider, as flow records and as files of export datagrams for sender.c.
 
 5,000 customers with very unequal traffic. Conversations of good people are answered, so both directions are exported: some 45 % of the records are
-inbound. One record in five is part of an attack by one of thirty customers: a horizontal scan of eight services, a vertical scan, a random scan, a UDP
+inbound; names and the time are asked for in a packet or two (RFC 1035, RFC 5905), as everywhere. One record in five is part of an attack by one of thirty customers: a horizontal scan of eight services, a vertical scan, a random scan, a UDP
 flood, spam, reflection, password guessing over SSH, and a SYN spray; only mail and SSH are answered.
 """
 
@@ -30,6 +30,7 @@ SERVICES = ((443, 0.55), (80, 0.12), (53, 0.12), (123, 0.02), (22, 0.02), (25, 0
 SERVER_ONLY = (22, 25, 587)
 """Customers offer these; a customer that mailed or logged in to a thousand hosts would rightly be found."""
 UDP_SERVICES = (53, 123, 3478, 51820)
+DNS, NTP, NTP_OCTETS = 53, 123, 76
 FULL, SYN = 0x1B, 0x02
 
 SCANNED = (22, 23, 445, 3389, 1433, 5900, 6379, 2323)
@@ -78,11 +79,15 @@ def _batch(rng, customers, remotes, number, per_second) -> FlowBatch:
     dst_port[~outside & np.isin(dst_port, SERVER_ONLY)] = 443
     protocol = np.where(np.isin(dst_port, UDP_SERVICES), 17, 6)
     packets = np.maximum(1, rng.lognormal(1.8, 1.3, n)).astype(np.int64)
+    octets = rng.integers(60, 1200, n)
+    packets[dst_port == DNS] = 1 + (rng.random(np.count_nonzero(dst_port == DNS)) < 0.05)
+    octets[dst_port == DNS] = rng.integers(60, 120, np.count_nonzero(dst_port == DNS))
+    packets[dst_port == NTP], octets[dst_port == NTP] = 1, NTP_OCTETS
     flows = {
         "src": customers[np.minimum(rng.pareto(1.1, n) * 20, 1e9).astype(np.int64) % CUSTOMERS],
         "dst": remotes[np.minimum(rng.pareto(0.9, n) * 200, 1e12).astype(np.int64) % REMOTES],
         "src_port": rng.integers(1024, 65536, n), "dst_port": dst_port, "protocol": protocol, "flags": np.where(protocol == 6, FULL, 0),
-        "packets": packets, "bytes": packets * rng.integers(60, 1200, n),
+        "packets": packets, "bytes": packets * octets,
     }  # fmt: skip
     attack = rng.random(n) < ATTACK_SHARE
     outside &= ~attack
@@ -104,7 +109,9 @@ def _both_directions(rng, flows, answered, total):
     records = {name: column[row] for name, column in flows.items()}
     for a, b in (("src", "dst"), ("src_port", "dst_port")):
         records[a][answer], records[b][answer] = records[b][answer], records[a][answer].copy()
-    records["bytes"][answer] = records["packets"][answer] * rng.integers(60, 1200, len(answer))
+    octets = rng.integers(60, 1200, len(answer))  # of names too, with EDNS
+    octets[records["src_port"][answer] == NTP] = NTP_OCTETS
+    records["bytes"][answer] = records["packets"][answer] * octets
     return records
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from abusewatch.detect.compact import compact
 from abusewatch.detect.episodes import Coverage, Episodes, Owners, complete
 from abusewatch.detect.rule import Rule
 from abusewatch.detect.runner import SECOND, Firing, Runner
+from abusewatch.detect.sieve import Floor, Sieve
 from abusewatch.model import rows as r
 from abusewatch.model.finding import Detection
 from abusewatch.model.rows import Columns
@@ -62,6 +64,8 @@ class Engine:
         self._shed_before = self.shed_rows
         self._runners = [Runner(rule, self.pane_us) for rule in self.rules]
         self._held = {rule.id: _Held() for rule in self.rules}
+        back = [runner for runner in self._runners if runner.looks_back]
+        self._sieve = Sieve(reduce(Floor.least, (runner.floor for runner in back)), max(runner.wait_us for runner in back)) if back else None
 
     @property
     def seats(self) -> Iterator[tuple[str, Seat]]:
@@ -71,7 +75,8 @@ class Engine:
     @property
     def waits(self) -> bool:
         """Whether time alone may bring a finding: rows are held that have not been judged, or an episode has grown and is to be told."""
-        return bool(self._grown) or any(runner.waits for runner in self._runners)
+        held = self._sieve is not None and self._sieve.holds
+        return held or bool(self._grown) or any(runner.waits for runner in self._runners)
 
     @property
     def shed_rows(self) -> int:
@@ -89,10 +94,14 @@ class Engine:
         """
         self.now_us = pane.end_us
         seen = {"record": views.records(pane.rows), "conversation": views.conversations(conversations)}
+        turn = self._sieve.turn(seen["record"], pane.end_us) if self._sieve else None
         changed: list[tuple[str, int]] = []
         for runner in self._runners:
             fired = self.episodes.fired(runner.rule.id)
-            rows = runner.add(seen[runner.rule.match.on], pane.end_us, slots, fired)
+            if turn and runner.looks_back:
+                rows = runner.turn(turn, pane.end_us, slots, fired)
+            else:
+                rows = runner.add(seen[runner.rule.match.on], pane.end_us, slots, fired)
             changed += self._judge(runner, rows, fired, pane)
         compact([runner.window for runner in self._runners])
         self._grown.update(dict.fromkeys(changed))

@@ -1,8 +1,7 @@
 """Who sends enough that what came back must be known: a rule on both directions keeps the rows of these groups, and nothing of the others.
 
 A window of two panes reaches a bound only if one of them brings half of it; its neighbour may then bring the rest, and the answers come up to the grace
-later. So a pane is held until the next one has closed, and of both the rows are kept of groups that were hot in either, or within the grace before. Slots
-are looked at first, since their totals are cheap; groups only of slots that are hot.
+later. So a pane is judged when the next one has closed, and of both the rows are kept of groups that were hot in either, or within the grace before.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -33,48 +32,29 @@ class Held:
 
 @dataclass(slots=True)
 class Hot:
-    """Until when slots and groups are hot, in event time. `values` and `hashes` give the gate measures and the group of some rows of a view."""
+    """Until when groups are hot, in event time. `values` and `hashes` give the gate measures and the group of some rows of a view."""
 
     gates: Sequence[Mapping[str, float]]
     wait_us: int
     values: Values
     hashes: Hashes
-    held: Held | None = None
-    _slots_us: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     _groups: U64 = field(default_factory=lambda: np.zeros(0, np.uint64))
     _groups_us: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
-    def turn(self, now: Held | None, slots: int) -> Held | None:
+    def turn(self, now: Held | None, before: Held | None) -> Held | None:
         """Take a pane; give the one before, narrowed to what is wanted of it."""
         if now is not None:
-            self._warm(now, slots)
-        before, self.held = self.held, now
-        if before is None:
+            self._warm(now)
+        if before is None or not len(self._groups):
             return None
-        at = before.at.take(self._in_hot_slots(before))
-        group = self.hashes(before.view, at)
-        where = np.minimum(np.searchsorted(self._groups, group), max(len(self._groups) - 1, 0))
-        wanted = np.zeros(len(at), np.bool_)
-        if len(self._groups):
-            wanted = (self._groups[where] == group) & (self._groups_us[where] >= before.end_us)
-        return Held(before.view, at[wanted], before.end_us)
+        group = self.hashes(before.view, before.at)
+        where = np.minimum(np.searchsorted(self._groups, group), len(self._groups) - 1)
+        wanted = (self._groups[where] == group) & (self._groups_us[where] >= before.end_us)
+        return Held(before.view, before.at[wanted], before.end_us)
 
-    def _in_hot_slots(self, held: Held) -> Index:
-        """Which of the rows held belong to slots that are hot."""
-        hot = self._slots_us >= held.end_us
-        return np.flatnonzero(hot.take(held.view["slot"].take(held.at)))
-
-    def _warm(self, now: Held, slots: int) -> None:
-        if len(self._slots_us) < slots:
-            grown = np.full(max(slots, 2 * len(self._slots_us)), -(1 << 62), np.int64)
-            grown[: len(self._slots_us)] = self._slots_us
-            self._slots_us = grown
-        slot, until_us = now.view["slot"].take(now.at), now.end_us + self.wait_us
-        values = self.values(now.view, now.at)
-        sums: dict[str, Array] = {name: np.bincount(slot, weights=value, minlength=slots) for name, value in values.items()}
-        self._slots_us[np.flatnonzero(reached(self.gates, sums, SHARE))] = until_us
-        rows = self._in_hot_slots(now)
-        hot = self._hot_groups(now.view, now.at.take(rows), {name: value.take(rows) for name, value in values.items()})
+    def _warm(self, now: Held) -> None:
+        until_us = now.end_us + self.wait_us
+        hot = self._hot_groups(now.view, now.at, self.values(now.view, now.at))
         stay = (self._groups_us >= now.end_us - self.wait_us) & ~np.isin(self._groups, hot)
         known = np.concatenate((self._groups[stay], hot))
         known_us = np.concatenate((self._groups_us[stay], np.full(len(hot), until_us)))

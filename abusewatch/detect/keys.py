@@ -28,14 +28,14 @@ def _columns(key: Key, view: View, *, ours: bool) -> list[Array]:
     v4_bits = 32 if key.v4_bits is None else key.v4_bits
     v6_bits = (64 if ours and key.column in OURS else 128) if key.v6_bits is None else key.v6_bits
     keep4 = np.uint64(((1 << 64) - 1) ^ ((1 << (32 - v4_bits)) - 1))
-    if _all_v4(hi, lo):
+    if all_v4(hi, lo):
         return [hi, lo if v4_bits == 32 else lo & keep4]
     v4 = (hi == 0) & (lo >> np.uint64(32) == np.uint64(0xFFFF))
     keep6 = (1 << 128) - (1 << (128 - v6_bits))
     return [hi & np.uint64(keep6 >> 64), np.where(v4, lo & keep4, lo & np.uint64(keep6 & ((1 << 64) - 1)))]
 
 
-def _all_v4(hi: Array, lo: Array) -> bool:
+def all_v4(hi: Array, lo: Array) -> bool:
     """Whether every address is ::ffff:a.b.c.d; seen from a few numbers where the upper halves are one value, as they are in IPv4 traffic."""
     alike = r.constant(hi) and len(hi) > 0 and int(hi[0]) == 0
     return alike and int(lo.min()) >> 32 == int(lo.max()) >> 32 == 0xFFFF

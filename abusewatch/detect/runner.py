@@ -16,6 +16,7 @@ from abusewatch.detect.gate import implied
 from abusewatch.detect.hot import Held, Hot
 from abusewatch.detect.measures import F64, Groups, Mask
 from abusewatch.detect.rule import Measure, Raise, Rule
+from abusewatch.detect.sieve import Floor, Turn, floor
 from abusewatch.detect.source import Source
 from abusewatch.detect.thresholds import alternatives
 from abusewatch.detect.views import View
@@ -98,11 +99,13 @@ class Runner:
         self._evidence = EVIDENCE_COLUMNS + (CONVERSATION_COLUMNS if conversation else ()) + (("ours",) if mixed else ())
         self._pane_us = pane_us
         # The two directions of one flow come as two records, maybe in two panes: judge what was sent only when what came back can be known.
-        self._wait_us = 0 if conversation or not _reads_answers(rule) else match.grace_secs * SECOND
+        self.wait_us = 0 if conversation or not _reads_answers(rule) else match.grace_secs * SECOND
         sums = tuple(m.name for m in rule.measures.values() if m.function in LINEAR)
-        self.window = Window(match.window_secs * SECOND, pane_us, gates, self._evidence, wait_us=self._wait_us, sums=sums)
+        self.window = Window(match.window_secs * SECOND, pane_us, gates, self._evidence, wait_us=self.wait_us, sums=sums)
         short = match.window_secs * SECOND <= 2 * pane_us
-        self._hot = Hot(gates, self._wait_us, self._gate_values, self.groups) if self._wait_us and gates and short else None
+        self._hot = Hot(gates, self.wait_us, self._gate_values, self.groups) if self.wait_us and gates and short else None
+        self.looks_back = self._hot is not None
+        self.floor: Floor = (floor(rule, self.bounds) if self.looks_back else None) or Floor(0.0)
         self._sampled = rule.sampled.use == "lower_bound"
         self.tacit = tuple(_tacit(rule))
         self._next_us = 0
@@ -111,18 +114,27 @@ class Runner:
     @property
     def waits(self) -> bool:
         """Whether a judgement is due soon even when nothing more comes."""
-        held = self._hot is not None and self._hot.held is not None
-        return (held or self.window.unjudged) and self._step_us <= PROMPT_US
+        return self.window.unjudged and self._step_us <= PROMPT_US
 
     def add(self, view: View, end_us: int, slots: int, fired: Array) -> Columns:
         """Take the rows of a pane that the rule matches; those of groups in `fired` (sorted) are given back, with their evidence."""
         at = self._matching(view)
-        if self._hot is None:
-            return self._keep(*self._hopeful(view, at, slots), view, end_us, slots, fired) if len(at) else {}
-        before = self._hot.turn(Held(view, at, end_us) if len(at) else None, slots)
-        if before is None or not len(before.at):
+        return self._keep(*self._hopeful(view, at, slots), view, end_us, slots, fired) if len(at) else {}
+
+    def turn(self, turn: Turn, end_us: int, slots: int, fired: Array) -> Columns:
+        """The same for a rule that `looks_back`: of the pane before the one that has just closed."""
+        assert self._hot is not None  # noqa: S101  only such rules are asked
+        now, before = self._held_of(turn.now, end_us), self._held_of(turn.before, turn.before_us)
+        wanted = self._hot.turn(now, before)
+        if wanted is None or not len(wanted.at):
             return {}
-        return self._keep(before.at, self._gate_values(before.view, before.at), before.view, before.end_us, slots, fired)
+        return self._keep(wanted.at, self._gate_values(wanted.view, wanted.at), wanted.view, wanted.end_us, slots, fired)
+
+    def _held_of(self, view: View | None, end_us: int) -> Held | None:
+        if view is None:
+            return None
+        at = self._matching(view)
+        return Held(view, at, end_us) if len(at) else None
 
     def _gate_values(self, view: View, at: Index) -> Mapping[str, F64]:
         picked = _Picked(view, at)
@@ -147,7 +159,7 @@ class Runner:
         rows |= {f"{name}+": value for name, value in values.items()}
         rows |= {"sampling_rate": picked["sampling_rate"], "packets": picked["packets"], "start_us": picked["start_us"], "end_us": picked["end_us"]}
         rows["level"] = picked["level"]
-        if self._wait_us:
+        if self.wait_us:
             rows["back"] = ~picked.stored("outbound")
         for m in self._measures:
             rows |= m.columns(picked, sampled=self._sampled)
@@ -185,7 +197,7 @@ class Runner:
         if end_us < self._next_us and not last:
             return
         self._next_us = end_us - end_us % self._step_us + self._step_us
-        waited = end_us - self._wait_us
+        waited = end_us - self.wait_us
         for at_us in range(waited, end_us + 1, self._pane_us) if last else (waited,):
             slots = self.window.candidates(at_us)
             rows = self.window.rows_of(slots, at_us) if len(slots) else {}

@@ -171,7 +171,7 @@ class Window:
         self.loose.clear()
         for block in blocks:
             self._count(block, -1, slots)
-        light = r.join([self._measured(b) | {"block": np.broadcast_to(n, b.rows["slot"].shape)} for n, b in enumerate(blocks)])
+        light = self._light(blocks)
         hopeful = self._hopeful(light, blocks[-1].end_us - blocks[0].end_us + self.pane_us)
         if self._settled > ROW_BUDGET * 3 // 8:
             self._compact(blocks[-1].end_us, slots)
@@ -181,18 +181,43 @@ class Window:
             others = self._quiet(r.take(light, ~hopeful))
             quiet = r.length(others)
             kept = r.join([kept, others])
-        by_block = np.argsort(kept["block"], kind="stable")
-        kept = r.take(kept, by_block)
-        ends = np.searchsorted(kept.pop("block"), np.arange(1, len(blocks)))
-        places = np.split(kept["at"], ends)
+        rows = self._whole(blocks, kept)
+        rows |= self._evidence_at(blocks, rows.pop("at"), kept["row"])
+        self._settle(blocks[-1].end_us, rows, quiet, slots)
+
+    def _light(self, blocks: Sequence[Block]) -> Columns:
+        """What it takes to choose among the rows of some blocks, behind each other, with the place of each (`row`): to choose first saves copying the rest."""
+        gates = {f"{name}+" for gate in self.gates for name in gate}
+        names = {"slot", "group", "chance", "weight", *gates, *(f"{name}{part}" for name in self.sums for part in "=?")}
+        light = {name: r.behind([b.rows[name] for b in blocks]) for name in sorted(names)}
+        return light | {"row": np.arange(r.length(light))}
+
+    @staticmethod
+    def _whole(blocks: Sequence[Block], kept: Columns) -> Columns:
+        """All that blocks hold of the rows that were chosen, in order of slot; what thinning has changed of them stays changed."""
+        order = order_of_small(kept["slot"])
+        for name, column in kept.items():
+            kept[name] = r.pick(column, order)
+        return {name: kept[name] if name in kept else r.pick(r.behind([b.rows[name] for b in blocks]), kept["row"]) for name in blocks[0].rows}
+
+    def _evidence_at(self, blocks: Sequence[Block], at: Array, row: Array) -> Columns:
+        """Copy what the panes of fresh blocks said of rows: `at` says where in its pane each is, `row` in which block."""
+        ends = np.cumsum([r.length(b.rows) for b in blocks])
+        number = np.searchsorted(ends, row, side="right")
+        places = [np.flatnonzero(number == n) for n in range(len(blocks))]
+        picks = [at.take(place) for place in places]
+        out: Columns = {}
         for name in self.evidence:
-            kept[name] = r.behind([r.pick(b.source[name], at) for b, at in zip(blocks, places, strict=True)])  # type: ignore[index]  # fresh blocks have one
-        self._settle(blocks[-1].end_us, kept, quiet, slots)
+            if name in JUDGED:
+                continue
+            columns = [b.source[name] for b in blocks]  # type: ignore[index]  # fresh blocks have one
+            out[name] = _placed(columns, picks, places, len(row))
+        return out
 
     def _settle(self, end_us: int, rows: Columns, quiet: int, slots: int) -> None:
+        """Take rows, in order of slot, as a merged block."""
         if not r.length(rows):
             return
-        rows = r.take(rows, order_of_small(rows["slot"]))
         starts = starts_of(rows["slot"])
         names = {name for gate in self.gates for name in gate}
         sums = {name: (rows["slot"][starts], np.add.reduceat(rows[f"{name}+"] * rows["weight"], starts)) for name in names}
@@ -206,18 +231,20 @@ class Window:
         self._merged.clear()
         for block in blocks:
             self._count(block, -1, slots)
-        rows = r.join([block.rows for block in blocks])
-        rows = r.take(rows, rows["block_us"] > now_us - self.length_us - self.wait_us)
-        if not r.length(rows):
+        light = self._light(blocks)
+        block_us = r.behind([block.rows["block_us"] for block in blocks])
+        inside = block_us > now_us - self.length_us - self.wait_us
+        light = r.take(light, inside)
+        if not r.length(light):
             return
         # Time by time, so that what leaves the window takes no more with it than what came then.
-        group, part = rows["group"], rows["block_us"] // max(self.length_us // COMPACT_PARTS, 1)
-        kept = self._fitted(rows | {"group": mix(group, part), "of": group}, ROW_BUDGET // 4, least=1)
+        group, part = light["group"], block_us[inside] // max(self.length_us // COMPACT_PARTS, 1)
+        kept = self._fitted(light | {"group": mix(group, part), "of": group}, ROW_BUDGET // 4, least=1)
         kept["group"] = kept.pop("of")
-        self._settle(blocks[-1].end_us, kept, 0, slots)
+        self._settle(blocks[-1].end_us, self._whole(blocks, kept), 0, slots)
 
     def _fitted(self, rows: Columns, room: int, least: int = LEAST_ROWS) -> Columns:
-        """At most `room` rows: fewer of each group, and where even `least` of each are too many, whole groups go, those furthest from a bound first.
+        """At most `room` rows: fewer of each group, and where even `least` are too many, whole buckets of groups go, those furthest from a bound first.
 
         A group of which one row is left would say anything: what speaks for a raise and what speaks against it stay together or go together.
         """
@@ -225,30 +252,35 @@ class Window:
         self.shed_rows += shed
         if r.length(kept) <= room:
             return kept
-        order = np.lexsort((kept["group"], -self._nearness(kept)))
-        group = kept["group"][order]
-        whole = starts_of(group)
-        end = int(whole[np.searchsorted(whole, max(room, 0), side="right") - 1])
-        self.shed_rows += r.length(kept) - end
-        return r.take(kept, np.sort(order[:end]))
+        bucket = bucket_of(kept["group"])
+        nearest = np.argsort(-self._nearness(kept, bucket), kind="stable")
+        fit = np.cumsum(np.bincount(bucket, minlength=1 << BUCKET_BITS)[nearest]) <= room
+        stay = np.zeros(1 << BUCKET_BITS, np.bool_)
+        stay[nearest[fit]] = True
+        near = np.flatnonzero(stay.take(bucket))
+        self.shed_rows += r.length(kept) - len(near)
+        return r.take(kept, near)
 
-    def _nearness(self, rows: Columns) -> NDArray[np.float64]:
-        """How near each row's group comes to the nearest alternative of bounds, 0 to 1, by buckets of its hash; 1 for all where there is no bound."""
+    def _nearness(self, rows: Columns, bucket: Array) -> NDArray[np.float64]:
+        """How near the groups of each bucket come to the nearest alternative of bounds together, 0 to 1; 1 for all where there is no bound."""
         near = np.zeros(1 << BUCKET_BITS)
-        bucket = bucket_of(rows["group"])
         for gate in self.gates:
             parts = [np.bincount(bucket, weights=rows[f"{name}+"] * rows["weight"], minlength=len(near)) / bound for name, bound in gate.items()]
             np.maximum(near, np.minimum.reduce(parts), out=near)
-        return np.minimum(near, 1.0).take(bucket) if self.gates else np.ones(len(bucket))
+        return np.minimum(near, 1.0) if self.gates else np.ones(len(near))
 
     def _quiet(self, rows: Columns) -> Columns:
-        kept, shed = thinned(rows, QUIET_ROWS, sums=self.sums)
-        room = QUIET_BUDGET - sum(b.quiet for b in self._merged)
+        """A few rows of each group, or one; where even that is too much, of the groups of least hash, the same in every run."""
+        room = max(QUIET_BUDGET - sum(b.quiet for b in self._merged), 0)
+        group = rows["group"]
+        groups = int(np.count_nonzero(np.bincount(bucket_of(group), minlength=1 << BUCKET_BITS)))  # there are no fewer
+        if groups > room:
+            some = np.flatnonzero(group < np.uint64(min((1 << 64) * room // groups, (1 << 64) - 1)))
+            self.shed_rows += r.length(rows) - len(some)
+            rows = r.take(rows, some)
+        kept, shed = thinned(rows, limit_for(rows, QUIET_ROWS, room), sums=self.sums)
         self.shed_rows += shed
-        if r.length(kept) <= room:
-            return kept
-        self.shed_rows += r.length(kept)
-        return r.take(kept, slice(0, 0))
+        return kept
 
     def _hopeful(self, rows: Columns, span_us: int) -> NDArray[np.bool_]:
         """Which rows may be of groups that bring their share of a bound: by buckets of the group's hash, so that a few that do not pass too."""
@@ -274,3 +306,14 @@ class Window:
                     grown[: len(total)] = total
                 self._totals[name] = total = grown
             total[present] += sign * sums
+
+
+def _placed(columns: Sequence[Array], picks: Sequence[Array], places: Sequence[Array], n: int) -> Array:
+    """Rows `picks[i]` of `columns[i]` at `places[i]` of a new column of `n` rows; one value where all have the same."""
+    some = [column for column, at in zip(columns, picks, strict=True) if len(at)]
+    if some and all(r.constant(column) and column[0] == some[0][0] for column in some):
+        return np.broadcast_to(some[0][0], (n,))
+    out: Array = np.empty(n, columns[0].dtype)
+    for column, at, place in zip(columns, picks, places, strict=True):
+        out[place] = r.pick(column, at) if len(at) else out[:0]
+    return out
