@@ -13,6 +13,9 @@ from abusewatch.wire.metering import Metering
 from abusewatch.wire.sampling import Rates
 from abusewatch.wire.templates import Template
 
+MAX_RECORDS = 2_000
+"""For one datagram: its own, and those that had waited for a template in it. 2,000 of 32 octets, a small one, fill the largest datagram; many more are
+made to cost us time."""
 MAX_TEMPLATES = 16_384
 MAX_TEMPLATES_PER_DOMAIN = 1_024
 MAX_TEMPLATES_PER_EXPORTER = 4_096
@@ -70,6 +73,38 @@ class Held:
     until_us: int
 
 
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """Records of one template in `data` from `start` to `end`, of which `limit` are read at most.
+
+    `own` tells a set of this datagram from one that had waited for its template.
+    """
+
+    template: Template
+    data: bytes
+    start: int
+    end: int
+    message: Message
+    limit: int = MAX_RECORDS
+    own: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Refrain:
+    """The octets of a datagram between its header and its last set, which told nothing new, and what was in them.
+
+    Exporters put their templates and options in front of the data of every twentieth datagram or so, octet for octet the same.
+    """
+
+    octets: bytes
+    templates: tuple[Template, ...]
+    options: tuple[DataSet, ...]
+
+    def stands(self, domain: "Domain") -> bool:
+        """Whether all that it told is how things are."""
+        return not domain.held and all(domain.templates.get(each.number) is each for each in (*self.templates, *(found.template for found in self.options)))
+
+
 @dataclass(slots=True)
 class Domain:
     """The state of one observation domain; `slot` is its row in the column-wise state."""
@@ -85,6 +120,8 @@ class Domain:
     told: dict[int, tuple[int, int]] = field(default_factory=dict)
     """When each template was told last, and how long after the time before: 0 while it was told once only."""
     held: dict[int, Held] = field(default_factory=dict)
+    refrain: Refrain | None = None
+    """What its last datagram with templates told before its data, while that is still how things stand."""
 
     def note(self, number: int, at_us: int, *, anew: bool) -> None:
         """Note that a template was told, as a new one or once more."""

@@ -7,11 +7,11 @@ import numpy as np
 
 from abusewatch.model import address
 from abusewatch.wire import elements, headers, netflow5, packet, samples, sflow
-from abusewatch.wire.domains import DomainStore, Message
+from abusewatch.wire.domains import DataSet, DomainStore, Message
 from abusewatch.wire.elements import Value
 from abusewatch.wire.errors import Reason, WireError
 from abusewatch.wire.headers import HEADER_OCTETS, IPFIX, VERSION_5
-from abusewatch.wire.sets import DataSet, SetReader
+from abusewatch.wire.sets import SetReader
 from abusewatch.wire.templates import read_records
 
 Record = dict[str, Value]

@@ -12,7 +12,7 @@ import numpy as np
 from abusewatch.model.flow import I64, U8, U16, U32, Bool, FlowBatch
 from abusewatch.wire import headers, netflow5, samples, sflow
 from abusewatch.wire.clocks import APART_US
-from abusewatch.wire.domains import Domain, DomainStore, Message
+from abusewatch.wire.domains import MAX_RECORDS, DataSet, Domain, DomainStore, Message
 from abusewatch.wire.errors import Reason, WireError
 from abusewatch.wire.found import Context, Found
 from abusewatch.wire.headers import HEADER_OCTETS, IPFIX, VERSION_5, VERSION_9
@@ -21,7 +21,7 @@ from abusewatch.wire.refusals import NOBODY, Refusals
 from abusewatch.wire.samples import SampleWalk
 from abusewatch.wire.sampling import RateTable
 from abusewatch.wire.sequence import UNKNOWN
-from abusewatch.wire.sets import MAX_RECORDS, DataSet, SetReader, Walk
+from abusewatch.wire.sets import SetReader, Walk
 from abusewatch.wire.templates import Template, read_records
 
 WIDEST_HEADER = 24

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from abusewatch.wire.cursor import Cursor
-from abusewatch.wire.domains import Domain, DomainStore, Held, Message, PendingSet
+from abusewatch.wire.domains import MAX_RECORDS, DataSet, Domain, DomainStore, Held, Message, PendingSet, Refrain
 from abusewatch.wire.elements import SCOPE
 from abusewatch.wire.errors import Reason, WireError
 from abusewatch.wire.headers import HEADER_OCTETS, IPFIX
@@ -14,9 +14,6 @@ from abusewatch.wire.sampling import Numbers
 from abusewatch.wire.templates import Template, read_records, read_templates
 
 MAX_SETS = 1_024
-MAX_RECORDS = 2_000
-"""For one datagram: its own, and those that had waited for a template in it. 2,000 of 32 octets, a small one, fill the largest datagram; many more are
-made to cost us time."""
 MAX_TEMPLATES = 256
 """In one datagram. The most seen in the field is some forty."""
 MAX_FIELDS = 32_768
@@ -29,30 +26,15 @@ _TOLD = frozenset([
 """Elements of options records that change how later records are read."""
 
 
-@dataclass(frozen=True, slots=True)
-class DataSet:
-    """Records of one template in `data` from `start` to `end`, of which `limit` are read at most.
-
-    `own` tells a set of this datagram from one that had waited for its template.
-    """
-
-    template: Template
-    data: bytes
-    start: int
-    end: int
-    message: Message
-    limit: int = MAX_RECORDS
-    own: bool = True
-
-
 @dataclass(slots=True)
 class Walk:
-    """What a datagram held: its data sets, the numbers of templates it changed, and whether every set's template was known.
+    """What a datagram held: its data sets, its templates, the numbers of those it changed, and whether every set's template was known.
 
     `records_left`, `fields_left` and `templates_left` are what it may still cost.
     """
 
     sets: list[DataSet] = field(default_factory=list)
+    templates: list[Template] = field(default_factory=list)
     changed: list[int] = field(default_factory=list)
     complete: bool = True
     told: bool = False
@@ -105,6 +87,12 @@ def _confirmed(held: Held | None, template: Template, message: Message) -> bool:
     return held is not None and template == held.new and message != held.message
 
 
+def _plain(template: Template) -> bool:
+    """Whether its records tell of flows, or of something else, and all have one length."""
+    return not template.options and not template.variable
+
+
+MAX_REFRAIN = 2_048
 CACHED_OCTETS = 2_048
 _templates_again = lru_cache(maxsize=512)(_templates)
 """Exporters repeat their templates every minute or even in each datagram; most sets of them were read before, octet for octet."""
@@ -130,9 +118,12 @@ class SetReader:
 
     def read(self, domain: Domain, message: Message, data: bytes) -> Walk:
         """Take in one datagram; WireError when it is refused whole."""
-        walk = Walk()
+        again = self._again(domain, message, data)
+        if again is not None:
+            return again
+        walk, faults, sets = Walk(), self._counts.total(), chain(message.version, data)
         template_set = 2 if message.version == IPFIX else 0  # RFC 7011 3.3.2, RFC 3954 5.2; the next number is that of options templates
-        for number, start, end in chain(message.version, data):
+        for number, start, end in sets:
             if number >= 256:
                 self._data(domain, message, walk, number, data, start, end)
             elif number in {template_set, template_set + 1}:
@@ -141,6 +132,45 @@ class SetReader:
                 self._counts[Reason.RESERVED_SET] += 1
         if message.version == IPFIX and int.from_bytes(data[2:4], "big") < len(data):
             self._counts[Reason.TRAILING_BYTES] += 1
+        if walk.told or walk.changed:
+            domain.refrain = None
+        if walk.templates and walk.complete and not walk.changed and self._counts.total() == faults:
+            self._remember(domain, walk, data, sets)
+        return walk
+
+    @staticmethod
+    def _remember(domain: Domain, walk: Walk, data: bytes, sets: list[tuple[int, int, int]]) -> None:
+        """Note what this datagram told, to know it when it is told again; in its last set there may be records of flows."""
+        last = walk.sets[-1] if walk.sets and _plain(walk.sets[-1].template) and walk.sets[-1].start == sets[-1][1] else None
+        options = walk.sets[:-1] if last else walk.sets
+        octets = data[sets[0][1] - 4 : last.start - 4 if last else sets[-1][2]]
+        if len(octets) <= MAX_REFRAIN and all(found.own and found.template.options for found in options):
+            domain.refrain = Refrain(octets, tuple(walk.templates), tuple(options))
+
+    @staticmethod
+    def _again(domain: Domain, message: Message, data: bytes) -> Walk | None:
+        """Read a datagram that tells what was told before, octet for octet, and then has one set of records or nothing; None when it is another."""
+        refrain = domain.refrain
+        start = HEADER_OCTETS[message.version]
+        if refrain is None or not data.startswith(refrain.octets, start):
+            return None
+        start += len(refrain.octets)
+        whole = message.version != IPFIX or int.from_bytes(data[2:4], "big") == len(data)
+        number, octets = int.from_bytes(data[start : start + 2], "big"), int.from_bytes(data[start + 2 : start + 4], "big")
+        template = domain.templates.get(number) if start + octets == len(data) and octets >= 4 else None
+        alone = start == len(data)
+        if not whole or not (alone or (template and _plain(template))) or not refrain.stands(domain):
+            return None
+        for told in refrain.templates:
+            domain.templates.move_to_end(told.number)
+            domain.note(told.number, message.export_us, anew=False)
+        for found in refrain.options:
+            domain.templates.move_to_end(found.template.number)
+        walk = Walk([DataSet(each.template, data, each.start, each.end, message, each.limit) for each in refrain.options], list(refrain.templates))
+        walk.records_left -= sum(each.limit for each in refrain.options)
+        if template is not None:
+            domain.templates.move_to_end(number)
+            walk.sets.append(DataSet(template, data, start + 4, len(data), message, _limit(walk, template, octets - 4)))
         return walk
 
     def _templates(self, domain: Domain, message: Message, walk: Walk, cursor: Cursor, *, options: bool) -> None:
@@ -154,6 +184,7 @@ class SetReader:
                 self._counts[Reason.TEMPLATE_LIMIT] += 1
                 return
             self._store_template(domain, message, walk, template)
+            walk.templates.append(template)
 
     def _store_template(self, domain: Domain, message: Message, walk: Walk, template: Template) -> None:
         """Believe a template, unless it takes the number of one that has just been repeated: then it must be repeated itself (threat T3)."""
