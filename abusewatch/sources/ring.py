@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from abusewatch.model.address import MAPPED
 from abusewatch.model.flow import U8, U32, U64, Bool
 
+NEAR = 2048
+"""Octets of a slot that lie side by side with those of its neighbours; datagrams of usual Ethernet are no longer. The rest of a slot, for jumbo frames, lies
+apart: memory that nobody writes to is never taken from the machine, but a page would be for each slot that is longer than half of one."""
 SOCKADDR_BYTES = 28
 """sizeof(struct sockaddr_in6), the longer of the two forms."""
 
@@ -36,8 +39,7 @@ _recvmmsg.restype = ctypes.c_int
 class Ring:
     """Memory for `slots` datagrams of up to `slot_bytes` each, with columns beside it.
 
-    `bytes` has shape (slots, slot_bytes), uint8; `lengths` and `exporter` have shape (slots,), uint32. What lies behind
-    a datagram's length in its slot is what an older datagram left there.
+    `lengths` and `exporter` have shape (slots,), uint32.
     """
 
     def __init__(self, slots: int, slot_bytes: int) -> None:
@@ -46,25 +48,37 @@ class Ring:
             raise OSError("the receive ring knows 64-bit Linux only")
         self.slots = slots
         self.slot_bytes = slot_bytes
-        memory = mmap.mmap(-1, slots * slot_bytes)
-        # A huge page would take 2 MB from the machine for the first byte of a slot; slots for jumbo frames are mostly
-        # empty.
-        memory.madvise(mmap.MADV_NOHUGEPAGE)
-        self.bytes: U8 = np.frombuffer(memory, np.uint8).reshape(slots, slot_bytes)
+        self._near, self._far = _memory(slots, min(slot_bytes, NEAR)), _memory(slots, max(slot_bytes - NEAR, 0))
         self.lengths: U32 = np.zeros(slots, np.uint32)
         self.exporter: U32 = np.zeros(slots, np.uint32)
         self._names: U8 = np.zeros((slots, SOCKADDR_BYTES), np.uint8)
-        self._iov: U64 = np.zeros((slots, 2), np.uint64)
+        self._iov: U64 = np.zeros((slots, 4), np.uint64)
         self._headers = np.zeros(slots, _MMSGHDR)
         self._point()
 
     def _point(self) -> None:
         place = np.arange(self.slots, dtype=np.uint64)
-        self._iov[:, 0] = _pointer(self.bytes) + place * np.uint64(self.slot_bytes)
-        self._iov[:, 1] = self.slot_bytes
+        for at, part in ((0, self._near), (2, self._far)):
+            self._iov[:, at] = _pointer(part) + place * np.uint64(part.shape[1])
+            self._iov[:, at + 1] = part.shape[1]
         self._headers["name"] = _pointer(self._names) + place * np.uint64(SOCKADDR_BYTES)
-        self._headers["iov"] = _pointer(self._iov) + place * np.uint64(16)
-        self._headers["iovlen"] = 1
+        self._headers["iov"] = _pointer(self._iov) + place * np.uint64(32)
+        self._headers["iovlen"] = 2 if self.slot_bytes > NEAR else 1
+
+    def look(self, part: slice) -> U8:
+        """The octets of some slots, (n, width): as they lie there, unless one of their datagrams is longer than what lies side by side.
+
+        What is behind a datagram's length is what an older one left there, or nothing.
+        """
+        near = self._near[part]
+        longest = int(self.lengths[part].max(initial=0))
+        if longest <= NEAR:
+            return near
+        out: U8 = np.zeros((len(near), min(longest, self.slot_bytes)), np.uint8)
+        out[:, :NEAR] = near
+        long = np.flatnonzero(self.lengths[part] > NEAR)
+        out[long, NEAR:] = self._far[part][long, : out.shape[1] - NEAR]
+        return out
 
     def receive(self, descriptor: int, first: int, count: int) -> int:
         """Read up to `count` waiting datagrams into the slots from `first` on, and return how many came.
@@ -104,9 +118,18 @@ class Ring:
         stay = int(np.count_nonzero(rows == np.arange(len(rows))))
         if stay < len(rows):
             width = int(self.lengths[moved[stay:]].max())
-            self.bytes[first + stay : end, :width] = self.bytes[moved[stay:], :width]
+            self._near[first + stay : end, :width] = self._near[moved[stay:], :width]
+            if width > NEAR:
+                self._far[first + stay : end, : width - NEAR] = self._far[moved[stay:], : width - NEAR]
             self.lengths[first + stay : end] = self.lengths[moved[stay:]]
         self.exporter[first:end] = exporter
+
+
+def _memory(slots: int, octets: int) -> U8:
+    memory = mmap.mmap(-1, max(slots * octets, 1))
+    # A huge page would take 2 MB from the machine for the first byte of a slot.
+    memory.madvise(mmap.MADV_NOHUGEPAGE)
+    return np.frombuffer(memory, np.uint8)[: slots * octets].reshape(slots, octets)
 
 
 def _pointer_int(array: NDArray[np.generic]) -> int:
