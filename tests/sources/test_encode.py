@@ -106,6 +106,14 @@ def test_sflow_round_trip(family):
     assert rows(decode(datagrams), timeless) == rows(batch, timeless)
 
 
+@pytest.mark.parametrize(("gap_us", "datagrams"), [(20_000_000, 80), (500_000, 27), (0, 7)])
+def test_no_sflow_sample_waits_for_more_than_a_second(gap_us, datagrams):
+    at = T0 + np.arange(80) * gap_us
+    made = list(encode([packets(80).with_columns(start_us=at, end_us=at)], "sflow"))
+    assert (len(made), sum(d.records for d in made)) == (datagrams, 80)
+    assert made[-1].time_us == at[-1]
+
+
 def test_icmp_keeps_type_and_code():
     batch = packets(30, protocol=np.full(30, 1), src_port=np.zeros(30), dst_port=np.full(30, 8 * 256), flags=np.zeros(30), bytes=np.full(30, 84))
     six = packets(30, 6, protocol=np.full(30, 58), src_port=np.zeros(30), dst_port=np.full(30, 128 * 256), flags=np.zeros(30), bytes=np.full(30, 104))

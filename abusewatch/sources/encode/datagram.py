@@ -29,12 +29,14 @@ def is_v4(batch: FlowBatch) -> Bool:
     return src & dst
 
 
-def fill(sizes: NDArray[np.int64], room: int) -> Iterator[slice]:
-    """Cut rows of these sizes into runs that fit `room` bytes each, as long as they can be."""
+def fill(sizes: NDArray[np.int64], room: int, reach: NDArray[np.int64] | None = None) -> Iterator[slice]:
+    """Cut rows of these sizes into runs that fit `room` bytes each, as long as they can be; one that begins with row i ends before `reach[i]`."""
     ends = np.cumsum(sizes)
     start = 0
     while start < len(ends):
         before = int(ends[start - 1]) if start else 0
         stop = max(int(np.searchsorted(ends, before + room, side="right")), start + 1)
+        if reach is not None:
+            stop = min(stop, int(reach[start]))
         yield slice(start, stop)
         start = stop

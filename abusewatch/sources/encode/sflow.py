@@ -1,7 +1,8 @@
 """sFlow version 5 (sflow.org/sflow_version_5.txt): one flow sample a packet, with a raw packet header made of its columns.
 
 The columns hold header fields and no payload, so the header ends where a payload would begin. sFlow has no clock but
-the exporter's uptime; a collector dates a sample by its arrival, so the pace of sending is all that says when.
+the exporter's uptime; a collector dates a sample by its arrival, so the pace of sending is all that says when, and
+an agent holds no sample back for longer than a second.
 """
 
 import struct
@@ -20,6 +21,8 @@ FLOW_SAMPLE, RAW_HEADER, ETHERNET = 1, 1, 1
 CHECK_BYTES = 4
 """The frame check sequence, which `frame_length` counts and the header does not hold ("stripped")."""
 ETHERNET_BYTES = 14
+HELD_US = 1_000_000
+"""How long a sample waits for others to share its datagram, at most."""
 
 TCP, UDP = 6, 17
 ICMP = (1, 58)
@@ -58,7 +61,8 @@ class Sflow:
             self._first_us = int(batch.start_us.min())
         headers = packet_headers(batch)
         sizes = np.array([SAMPLE.size + len(h) + -len(h) % 4 for h in headers], np.int64)
-        for run in fill(sizes, LIMIT_BYTES - DATAGRAM.size):
+        at_us = np.maximum.accumulate(batch.end_us)
+        for run in fill(sizes, LIMIT_BYTES - DATAGRAM.size, np.searchsorted(at_us, at_us + HELD_US, side="right")):
             rows = batch.take(run)
             columns = (rows.bytes.tolist(), rows.input_if.tolist(), rows.output_if.tolist(), headers[run])
             samples = [self._sample(*row) for row in zip(*columns, strict=True)]
