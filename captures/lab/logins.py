@@ -5,8 +5,9 @@ from pathlib import Path
 
 from lab import servers
 from lab.attacks import OFFENDER, OPERATOR_A, two_ssh_servers
+from lab.benign import ssh_options
 from lab.scenario import Expected, scenario
-from lab.topology import Lab, v6
+from lab.topology import Lab, v6, wait
 
 OPERATOR_6 = "2001:db8:ffff:a::10"
 ODD_PORT = 22022
@@ -177,3 +178,54 @@ def rdp_server(lab: Lab) -> None:
 def rdp_login_attack(lab: Lab) -> None:
     """As many of sixty passwords as a hundred seconds allow."""
     lab.customers[10].run("ncrack", "-p", 3389, "-u", "administrator", "-P", lab.scratch / "words.txt", OPERATOR_A, seconds=100)
+
+
+ACCOUNT, PASSWORD = "backup2", "Sommer2024"
+
+
+def ssh_account(lab: Lab, number: int) -> None:
+    """An sshd, a user on it who has a password, and the customer."""
+    lab.customer(number)
+    lab.internet.account(ACCOUNT, PASSWORD)
+    servers.sshd(lab, lab.internet, OPERATOR_A, settings="MaxAuthTries 3\n")
+
+
+def guessable(lab: Lab) -> None:
+    """The password is the last of the list."""
+    ssh_account(lab, 10)
+    lab.file("words.txt", "".join(f"password{number}\n" for number in range(100)) + f"{PASSWORD}\n")
+
+
+def with_password(lab: Lab, password: str) -> tuple[object, ...]:
+    """An SSH client that is told the password."""
+    return ("sshpass", "-p", password, "ssh", *ssh_options(lab), "-o", "PubkeyAuthentication=no", "-o", "NumberOfPasswordPrompts=1")
+
+
+@scenario(
+    guessable,
+    shows="hydra guesses the password of a user on one sshd, one session at a time; the last of a hundred and one is right, and half a minute later "
+    "somebody logs in with it and looks around.",
+    packages=("hydra", "openssh-server", "openssh-client", "sshpass", "openssl"),
+    findings=(*guessed("ssh-login-attack", "login_attack", 22), *guessed("login-success", "login_attack", 22)),
+)
+def login_success(lab: Lab) -> None:
+    """Guess, succeed, use."""
+    hydra(lab, f"ssh://{OPERATOR_A}", "-l", ACCOUNT, tasks=1, seconds=400)
+    wait(30)
+    look = "id; uname -a; cat /etc/services; ls -lR /etc/ssl | head -400; ps ax"
+    lab.customers[10].run(*with_password(lab, PASSWORD), f"{ACCOUNT}@{OPERATOR_A}", look)
+
+
+@scenario(
+    lambda lab: ssh_account(lab, 20),
+    shows="A user mistypes his password eight times within two minutes, then gets it right and works for a minute.",
+    packages=("openssh-server", "openssh-client", "sshpass", "openssl"),
+    customers=(20,),
+    remark="The typing is done by captures/lab/tools/typist.py on a terminal of its own, with a person's pauses.",
+)
+def benign_mistyped(lab: Lab) -> None:
+    """Eight failures and a success."""
+    for turn in range(8):
+        lab.customers[20].run(*with_password(lab, PASSWORD.lower()), f"{ACCOUNT}@{OPERATOR_A}", shown=turn == 0)
+        wait(8 + turn % 5)
+    lab.customers[20].run("python3", lab.tools / "typist.py", 60, *with_password(lab, PASSWORD), f"{ACCOUNT}@{OPERATOR_A}")

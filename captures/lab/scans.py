@@ -118,7 +118,7 @@ def sip_scan(lab: Lab) -> None:
     wide_network,
     shows="nmap looks for one port on eighty unused addresses, one every twenty seconds: fifteen in five minutes, as many as an ordinary customer may fail at.",
     packages=("nmap",),
-    findings=scanned("slow-scan", 445, 60),
+    findings=(*scanned("slow-scan", 445, 60), Expected("slow-scan-sequential", "slow_scan", OFFENDER, (445,), 60)),
     remark="Twenty-six minutes of real time; the pace is nmap's own.",
 )
 def slow_scan(lab: Lab) -> None:

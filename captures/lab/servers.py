@@ -38,22 +38,31 @@ def listening(place: Namespace, address: str, port: int, seconds: float = 8) -> 
     raise RuntimeError(f"nothing listens on {address} port {port}: {(place.lab.scratch / 'output.log').read_text()[-800:]}")
 
 
-def nginx(lab: Lab, place: Namespace, *addresses: str, port: int = 80) -> Path:
-    """nginx on the addresses, serving the lab's `www` folder."""
+def nginx(lab: Lab, place: Namespace, *addresses: str, port: int = 80, tls: bool = False) -> Path:
+    """nginx on the addresses, serving the lab's `www` folder and taking uploads below `/in/`."""
     www = lab.scratch / "www"
     www.mkdir(exist_ok=True)
     for size in (4, 40, 200):
         (www / f"{size}k").write_bytes(b"x" * size * 1024)
     (www / "index.html").write_text("<html><body>It works.</body></html>\n")
-    listen = "".join(f"listen {f'[{address}]' if ':' in address else address}:{port};" for address in addresses)
+    listen = "".join(f"listen {f'[{address}]' if ':' in address else address}:{port}{' ssl' * tls};" for address in addresses)
+    listen += _certificate(lab) if tls else ""
     config = lab.file(
         f"nginx-{port}.conf",
         f"daemon off; master_process off; pid {lab.scratch}/nginx-{port}.pid; error_log /dev/null; events {{}}\n"
-        f"http {{ access_log off; server {{ {listen} root {www}; }} }}\n",
+        f"http {{ access_log off; server {{ {listen} root {www}; location /in/ {{ dav_methods PUT; create_full_put_path on; }} }} }}\n",
     )
     place.start("nginx", "-c", config)
     listening(place, addresses[-1], port)
     return www
+
+
+def _certificate(lab: Lab) -> str:
+    """A certificate that nobody vouches for, as nginx is told of it."""
+    key, certificate = lab.scratch / "tls.key", lab.scratch / "tls.crt"
+    argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=server.example"]
+    subprocess.run([*argv, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True, timeout=30)
+    return f"ssl_certificate {certificate}; ssl_certificate_key {key};"
 
 
 def telnetds(lab: Lab, place: Namespace, *addresses: str) -> None:

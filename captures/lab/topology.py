@@ -58,10 +58,20 @@ class Namespace:
 
     def names(self, resolver: str, hosts: str = "") -> None:
         """Give programs in here their own /etc/resolv.conf and /etc/hosts (ip-netns(8) mounts /etc/netns/NAME over /etc)."""
+        self._files({"resolv.conf": f"nameserver {resolver}\n", "hosts": f"127.0.0.1 localhost\n{hosts}"})
+
+    def account(self, user: str, password: str) -> None:
+        """Give programs in here one more user, with a password; the machine's own accounts stay as they are."""
+        secret = subprocess.run(["openssl", "passwd", "-6", password], capture_output=True, text=True, check=True, timeout=30).stdout.strip()
+        passwd, shadow = Path("/etc/passwd").read_text(), f"root:*:19000::::::\nsshd:*:19000::::::\n{user}:{secret}:19000::::::\n"
+        self._files({"passwd": f"{passwd}{user}:x:61010:65534::/tmp:/bin/sh\n", "shadow": shadow})
+
+    def _files(self, texts: dict[str, str]) -> None:
         folder = Path("/etc/netns") / self.name
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "resolv.conf").write_text(f"nameserver {resolver}\n")
-        (folder / "hosts").write_text(f"127.0.0.1 localhost\n{hosts}")
+        for name, text in texts.items():
+            (folder / name).touch(0o600 if name == "shadow" else 0o644)
+            (folder / name).write_text(text)
 
     def start(self, *argv: object, shown: bool = True, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
         """Start a program in the namespace; it is killed when the lab closes."""
