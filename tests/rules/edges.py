@@ -480,21 +480,24 @@ def dns_tunnel():
     def asks(n, octets, *, sport=40_000, port=53, dst=OUT, gap=2.0, others=0, begin=0.0, protocol="udp"):
         return [one(begin + k * gap, OWN, sport + (k + 1 if k < others else 0), dst, port, protocol=protocol, octets=octets, flags="A") for k in range(n)]
 
-    def tunnel(n=200, octets=100, answers=200, size=100, *, others=0, **more):
-        return asks(n, octets, others=others, **more) + told(answers, size, begin=0.5, **more)
+    def tunnel(n=200, octets=100, answers=None, size=None, *, others=0, **more):
+        return asks(n, octets, others=others, **more) + told(n if answers is None else answers, size or octets, begin=0.5, **more)
 
     yield Edge("two hundred", "low", tunnel())
     yield Edge("one less", "", tunnel(199, 110))
     yield Edge("99 bytes", "", tunnel(octets=99, size=200))
-    yield Edge("a little less than 40 kB", "", tunnel(size=99))
+    yield Edge("a little less than 40 kB", "", tunnel(answers=199))
+    yield Edge("answers that do not repeat the question", "", tunnel(octets=110, size=109))
+    yield Edge("one answer in ten comes twice", "low", asks(200, 100) + told(220, 100, gap=1.8))
+    yield Edge("more than one in ten", "", asks(200, 100) + told(221, 100, gap=1.8))
     yield Edge("one in ten from another port", "low", tunnel(others=20))
-    yield Edge("more than one in ten", "", tunnel(others=21))
+    yield Edge("more of them", "", tunnel(others=21))
     yield Edge("answers to many ports say nothing", "low", asks(200, 100, others=20) + told(200, 200, begin=0.5, spread=1))
     yield Edge("answers are no queries", "", tunnel(190, 150, 60, 200))
     yield Edge("answers do not make queries long", "", tunnel(octets=60, size=200))
     yield Edge("queries are told once", "", asks(200, 110))
-    yield Edge("as long as a name can be", "low", tunnel(octets=350))
-    yield Edge("longer than that", "", tunnel(octets=351))
+    yield Edge("as long as a name can be", "low", tunnel(octets=350, size=350))
+    yield Edge("longer than that", "", tunnel(octets=351, size=351))
     yield Edge("half of them answered", "low", tunnel(answers=100, size=250))
     yield Edge("less than half", "", tunnel(answers=99, size=250))
     yield Edge("just in time", "low", tunnel(gap=2.85))

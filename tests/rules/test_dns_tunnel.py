@@ -33,7 +33,8 @@ def test_a_tunnel():
 
 LOOKALIKES = {
     "short names": queries(300, size=80), "a few long ones": queries(150), "a resolver that changes its port": resolver(600),
-    "a server that does not answer": queries(300, answer=0), "a reflector whose victim is named as port 53": queries(300, size=1400, answer=60),
+    "a server that does not answer": queries(300, answer=0), "a VPN on port 53 that brings": queries(300) + [line for line in queries(300, every=0.19) if line.endswith("400 .")],
+    "a VPN on port 53 that takes": queries(300, size=340, answer=80), "a reflector whose victim is named as port 53": queries(300, size=1400, answer=60),
 }  # fmt: skip
 
 
