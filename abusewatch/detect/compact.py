@@ -11,6 +11,8 @@ import numpy as np
 from abusewatch.detect.views import View
 from abusewatch.detect.window import Block, Window
 
+LITTLE = 8  # times less than the rule that wants most
+
 
 def compact(windows: Iterable[Window]) -> None:
     """Point the blocks that have come since the last call to copies of their rows."""
@@ -26,6 +28,16 @@ def compact(windows: Iterable[Window]) -> None:
 
 
 def _repoint(view: View, blocks: list[Block]) -> None:
+    """Blocks that want much share a copy; who wants little has his own, or he would keep the whole for as long as he keeps his."""
+    most = max(len(block.rows["at"]) for block in blocks)
+    shared = [block for block in blocks if len(block.rows["at"]) * LITTLE >= most]
+    _share(view, shared)
+    for block in blocks:
+        if len(block.rows["at"]) * LITTLE < most:
+            _share(view, [block])
+
+
+def _share(view: View, blocks: list[Block]) -> None:
     wanted = np.zeros(view.rows, np.bool_)
     for block in blocks:
         wanted[block.rows["at"]] = True

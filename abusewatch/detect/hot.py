@@ -74,5 +74,5 @@ class Hot:
         order = order_of(group)
         group = group.take(order)
         starts = starts_of(group)
-        sums = {name: np.add.reduceat(value.take(order), starts) for name, value in values.items()}
+        sums = {name: np.add.reduceat(value.take(order), starts, dtype=np.float64) for name, value in values.items()}
         return group[starts][reached(self.gates, sums, SHARE)]

@@ -55,8 +55,8 @@ def count(groups: Groups, mask: Mask) -> F64:
 
 
 def total(groups: Groups, mask: Mask, values: F64) -> F64:
-    """Sum of a value."""
-    return groups.total(np.where(mask, groups.weight * values, 0.0))
+    """Sum of a value, to the nearest 1/1024: values are whole numbers of that, and what was thinned is a sum of such (`thinning`)."""
+    return np.round(groups.total(np.where(mask, groups.weight * values, 0.0)) * 1024) / 1024
 
 
 def distinct(groups: Groups, mask: Mask, hashes: NDArray[np.uint64]) -> F64:
@@ -76,15 +76,19 @@ def extreme(groups: Groups, mask: Mask, values: F64, *, which: Literal["min", "m
 
 
 def percentile(groups: Groups, mask: Mask, values: F64, percent: float) -> F64:
-    """The value that `percent` of the rows do not exceed (lower nearest rank); 0 for a group without rows."""
+    """The value that rows of `percent` of the weight do not exceed (lower nearest rank); 0 for a group without rows."""
     at = np.flatnonzero(mask)
-    number = groups.number[at]
-    order = np.lexsort((values[at], number))
-    number, ordered = number[order], values[at][order]
+    if not len(at):
+        return np.zeros(groups.count)
+    order = np.lexsort((values[at], groups.number[at]))
+    number, ordered, weight = groups.number[at][order], values[at][order], groups.weight[at][order]
+    upto = np.cumsum(weight)
     size = np.bincount(number, minlength=groups.count)
-    begin = np.cumsum(size) - size
-    rank = begin + np.maximum(np.ceil(size * percent / 100).astype(np.intp) - 1, 0)
-    return np.where(size > 0, ordered[np.minimum(rank, max(len(ordered) - 1, 0))] if len(ordered) else 0.0, 0.0)
+    end = np.cumsum(size)
+    before = np.concatenate(([0.0], upto))[end - size]
+    whole = np.concatenate(([0.0], upto))[end] - before
+    rank = np.searchsorted(upto, before + whole * percent / 100 * (1 - 1e-12), side="left")
+    return np.where(size > 0, ordered[np.clip(rank, end - size, np.maximum(end - 1, 0))], 0.0)
 
 
 def share(groups: Groups, mask: Mask, condition: Mask) -> F64:

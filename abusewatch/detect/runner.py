@@ -100,7 +100,7 @@ class Runner:
         self._pane_us = pane_us
         # The two directions of one flow come as two records, maybe in two panes: judge what was sent only when what came back can be known.
         self.wait_us = 0 if conversation or not _reads_answers(rule) else match.grace_secs * SECOND
-        sums = tuple(m.name for m in rule.measures.values() if m.function in LINEAR)
+        sums = {m.name: match.window_secs if m.function == "rate" else 1.0 for m in rule.measures.values() if m.function in LINEAR}
         self.window = Window(match.window_secs * SECOND, pane_us, gates, self._evidence, wait_us=self.wait_us, sums=sums)
         short = match.window_secs * SECOND <= 2 * pane_us
         self._hot = Hot(gates, self.wait_us, self._gate_values, self.groups) if self.wait_us and gates and short else None
@@ -119,7 +119,7 @@ class Runner:
     def add(self, view: View, end_us: int, slots: int, fired: Array) -> Columns:
         """Take the rows of a pane that the rule matches; those of groups in `fired` (sorted) are given back, with their evidence."""
         at = self._matching(view)
-        return self._keep(*self._hopeful(view, at, slots), view, end_us, slots, fired) if len(at) else {}
+        return self._keep(self._hopeful(view, at, slots), view, end_us, slots, fired) if len(at) else {}
 
     def turn(self, turn: Turn, end_us: int, slots: int, fired: Array) -> Columns:
         """The same for a rule that `looks_back`: of the pane before the one that has just closed."""
@@ -128,7 +128,7 @@ class Runner:
         wanted = self._hot.turn(now, before)
         if wanted is None or not len(wanted.at):
             return {}
-        return self._keep(wanted.at, self._gate_values(wanted.view, wanted.at), wanted.view, wanted.end_us, slots, fired)
+        return self._keep(wanted.at, wanted.view, wanted.end_us, slots, fired)
 
     def _held_of(self, view: View | None, end_us: int) -> Held | None:
         if view is None:
@@ -136,33 +136,30 @@ class Runner:
         at = self._matching(view)
         return Held(view, at, end_us) if len(at) else None
 
-    def _gate_values(self, view: View, at: Index) -> Mapping[str, F64]:
+    def _gate_values(self, view: View, at: Index) -> Mapping[str, Array]:
         picked = _Picked(view, at)
         return {m.name: m.gate_value(picked, sampled=self._sampled) for m in self._gated}
 
-    def _hopeful(self, view: View, at: Index, slots: int) -> tuple[Index, Mapping[str, F64]]:
-        """The rows of slots that bring their share of a bound, and the values of the gate measures."""
-        values = self._gate_values(view, at)
+    def _hopeful(self, view: View, at: Index, slots: int) -> Index:
+        """The rows of slots that bring their share of a bound."""
         weight = view["weight"][at]
-        enough = self.window.enough(view["slot"][at], {name: value * weight for name, value in values.items()}, slots)
-        if enough is None or enough.all():
-            return at, values
-        return at[enough], {name: value[enough] for name, value in values.items()}
+        values = {name: value * weight for name, value in self._gate_values(view, at).items()}
+        enough = self.window.enough(view["slot"][at], values, slots)
+        return at if enough is None or enough.all() else at[enough]
 
-    def _keep(self, at: Index, values: Mapping[str, F64], view: View, end_us: int, slots: int, fired: Array) -> Columns:
+    def _keep(self, at: Index, view: View, end_us: int, slots: int, fired: Array) -> Columns:
         if not len(at):  # nobody brings enough
             return {}
         picked = _Picked(view, at)
         rows: Columns = {"at": at, "slot": picked["slot"], "weight": picked["weight"]}
         rows["group"] = self.groups(view, at)
         rows["chance"] = picked.shared("chance", _chance)
-        rows |= {f"{name}+": value for name, value in values.items()}
         rows |= {"sampling_rate": picked["sampling_rate"], "packets": picked["packets"], "start_us": picked["start_us"], "end_us": picked["end_us"]}
         rows["level"] = picked["level"]
         if self.wait_us:
             rows["back"] = ~picked.stored("outbound")
         for m in self._measures:
-            rows |= m.columns(picked, sampled=self._sampled)
+            m.columns(picked, rows, sampled=self._sampled)
         if self.seat:
             rows |= self.seat.columns(picked)
         source = Source(view, self.rule.identity)
@@ -320,20 +317,22 @@ class _CompiledMeasure:
         self._condition = compile_rows(measure.value) if measure.function == "share" and measure.value else None
         self._value = compile_values(measure.value) if measure.value and measure.function != "share" else None
         self._mask = f"{measure.name}?"
-        self._column = f"{measure.name}="
+        # Measures that tell the same apart (failed and all of distinct(dst)) keep it once; sums are scaled each for itself (`thinning`).
+        self._column = f"={', '.join(key.text for key in measure.keys)}" if measure.keys else f"{measure.name}="
 
-    def columns(self, picked: View, *, sampled: bool) -> Columns:
-        """What must be kept of each row to compute the measure later."""
-        n = picked.rows
-        out: Columns = {self._mask: self._where(picked) if self._where else np.ones(n, np.bool_)}
+    def columns(self, picked: View, rows: Columns, *, sampled: bool) -> None:
+        """Put into `rows` what must be kept of each to compute the measure later."""
+        rows[self._mask] = self._holds(picked)
         function = self._measure.function
         if self._value:
-            out[self._column] = self._number(picked, sampled=sampled and function in LINEAR)
+            rows[self._column] = self._number(picked, sampled=sampled and function in LINEAR)
         elif self._condition:
-            out[self._column] = self._condition(picked)
-        elif self._measure.keys:
-            out[self._column] = keys.hashes(self._measure.keys, picked)
-        return out
+            rows[self._column] = self._condition(picked)
+        elif self._measure.keys and self._column not in rows:
+            rows[self._column] = keys.hashes(self._measure.keys, picked)
+
+    def _holds(self, picked: View) -> Mask:
+        return self._where(picked) if self._where else np.broadcast_to(np.True_, (picked.rows,))
 
     def _number(self, picked: View, *, sampled: bool) -> F64:
         assert self._value is not None  # noqa: S101  only measures of a quantity come here
@@ -351,9 +350,9 @@ class _CompiledMeasure:
             return None
         return np.where(duration > self._window_secs, self._window_secs / np.maximum(duration, 1e-9), 1.0)
 
-    def gate_value(self, picked: View, *, sampled: bool) -> F64:
-        """What each row adds at most to the measure, for the totals by slot."""
-        mask = self._where(picked).astype(np.float64) if self._where else np.ones(picked.rows)
+    def gate_value(self, picked: View, *, sampled: bool) -> F64 | Mask:
+        """What each row adds at most to the measure, for the totals by slot; of what is counted, whether it does."""
+        mask = self._holds(picked)
         if self._measure.function in COUNTED:
             return mask
         value = mask * self._number(picked, sampled=sampled)

@@ -1,6 +1,6 @@
 """When a group has more rows than are kept: those of least hash stay, the same in every run, and carry the weight of the others."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ EXACT_BELOW = 64
 NONE = np.zeros(0, np.uint64)
 
 
-def thinned(rows: Columns, limit: int, fired: Array = NONE, sums: Sequence[str] = ()) -> tuple[Columns, int]:
+def thinned(rows: Columns, limit: int, fired: Array = NONE, sums: Collection[str] = ()) -> tuple[Columns, int]:
     """Keep about `limit` rows of a group, those of least hash (the same ones in every run), which stand for all; also say how many went.
 
     Weights of a group keep their sum. So do the values of the measures named in `sums` (`name=` where `name?`): flows differ in size by powers of ten, and a
@@ -64,7 +64,7 @@ def _perhaps_crowded(group: Array, limit: int) -> Index:
 
 
 def _without(
-    rows: Columns, mine: Index, number: Index, sizes: Array, limits: Array, sums: Sequence[str]
+    rows: Columns, mine: Index, number: Index, sizes: Array, limits: Array, sums: Collection[str]
 ) -> tuple[Columns, int]:
     """Thin the rows `mine` of crowded groups, which stand group by group."""
     chance = rows["chance"].take(mine)
@@ -125,11 +125,11 @@ class _Cut:
         return changed
 
     def values(self, rows: Columns, name: str, weight: F64) -> F64:
-        """Values of a measure, scaled so that their sum over the rows kept is that over all; in steps of 1/1024, as the engine counts."""
+        """Values of a measure, scaled so that their sum over the rows kept is that over all, but for the rounding that `measures.total` undoes."""
         value, mask = rows[f"{name}="], rows[f"{name}?"]
         before = np.bincount(self.number, weights=(rows["weight"] * value * mask)[self.mine])
         after = np.bincount(self.of, weights=(weight * value * mask)[self.kept], minlength=len(before))
         scale = before / np.where(after > 0, after, 1.0)
         changed = value.copy()
-        changed[self.kept] = np.floor(value[self.kept] * scale[self.of] * 1024) / 1024
+        changed[self.kept] = value[self.kept] * scale[self.of]
         return changed

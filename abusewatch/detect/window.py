@@ -26,9 +26,8 @@ PANE_ROWS = 1 << 16  # rows that a pane may bring in all; when there are more, e
 MERGED_ROWS = 512  # rows of one group in a merged block; thresholds of counts lie far below
 ROW_BUDGET = 1 << 18  # rows of a rule; at about 150 bytes each this is the memory a rule may take
 LEAST_ROWS = 16  # rows of a group that are kept if any are: shares of fewer mean nothing
-QUIET_ROWS = 8  # rows a merged block keeps of a group that brings nothing towards a bound, since they may speak against a raise (failed / hosts)
 QUIET_BUDGET = ROW_BUDGET // 16
-MERGE_US = 30_000_000
+MERGE_US = 10_000_000
 COMPACT_PARTS = 16
 
 JUDGED = frozenset({"slot", "sampling_rate", "packets", "start_us", "end_us"})
@@ -50,8 +49,8 @@ class Block:
 class Window:
     """Blocks of the last `length_us`.
 
-    `gates` are alternatives of bounds over gate measures; `evidence` names the columns copied out of panes, `sums` the measures that are sums. `loose` are
-    blocks that point into a pane which is still whole (see `compact`).
+    `gates` are alternatives of bounds over gate measures; `evidence` names the columns copied out of panes; `sums` are the measures that are sums, with what
+    each is divided by (1, or the seconds of a rate). `loose` are blocks that point into a pane which is still whole (see `compact`).
     """
 
     length_us: int
@@ -59,13 +58,19 @@ class Window:
     gates: Sequence[Mapping[str, float]]
     evidence: tuple[str, ...]
     wait_us: int = 0
-    sums: tuple[str, ...] = ()
+    sums: Mapping[str, float] = field(default_factory=dict)
     shed_rows: int = 0
     loose: list[Block] = field(default_factory=list)
     _fresh: deque[Block] = field(default_factory=deque)
     _merged: deque[Block] = field(default_factory=deque)
     _totals: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     _touched: deque[tuple[int, Array]] = field(default_factory=deque)
+
+    def brings(self, rows: Columns, name: str) -> Array:
+        """What each row adds at most to a gate measure, with those it stands for."""
+        if name not in self.sums:
+            return rows[f"{name}?"] * rows["weight"]
+        return np.where(rows[f"{name}?"], rows[f"{name}="], 0.0) * rows["weight"] / self.sums[name]
 
     @property
     def size(self) -> int:
@@ -105,7 +110,7 @@ class Window:
         present = rows["slot"][starts_of(rows["slot"])]
         sums = {}
         for name in {name for gate in self.gates for name in gate}:
-            sums[name] = (present, np.add.reduceat(rows[f"{name}+"] * rows["weight"], starts_of(rows["slot"])))
+            sums[name] = (present, np.add.reduceat(self.brings(rows, name), starts_of(rows["slot"])))
         block = Block(end_us, rows, source, sums)
         self._fresh.append(block)
         self.loose.append(block)
@@ -187,7 +192,7 @@ class Window:
 
     def _light(self, blocks: Sequence[Block]) -> Columns:
         """What it takes to choose among the rows of some blocks, behind each other, with the place of each (`row`): to choose first saves copying the rest."""
-        gates = {f"{name}+" for gate in self.gates for name in gate}
+        gates = {f"{name}?" for gate in self.gates for name in gate}
         names = {"slot", "group", "chance", "weight", *gates, *(f"{name}{part}" for name in self.sums for part in "=?")}
         light = {name: r.behind([b.rows[name] for b in blocks]) for name in sorted(names)}
         return light | {"row": np.arange(r.length(light))}
@@ -220,8 +225,8 @@ class Window:
             return
         starts = starts_of(rows["slot"])
         names = {name for gate in self.gates for name in gate}
-        sums = {name: (rows["slot"][starts], np.add.reduceat(rows[f"{name}+"] * rows["weight"], starts)) for name in names}
-        block = Block(end_us, rows, None, sums, quiet)
+        sums = {name: (rows["slot"][starts], np.add.reduceat(self.brings(rows, name), starts)) for name in names}
+        block = Block(end_us, {name: r.settled(column) for name, column in rows.items()}, None, sums, quiet)
         self._merged.append(block)
         self._count(block, +1, slots)
 
@@ -265,20 +270,24 @@ class Window:
         """How near the groups of each bucket come to the nearest alternative of bounds together, 0 to 1; 1 for all where there is no bound."""
         near = np.zeros(1 << BUCKET_BITS)
         for gate in self.gates:
-            parts = [np.bincount(bucket, weights=rows[f"{name}+"] * rows["weight"], minlength=len(near)) / bound for name, bound in gate.items()]
+            parts = [np.bincount(bucket, weights=self.brings(rows, name), minlength=len(near)) / bound for name, bound in gate.items()]
             np.maximum(near, np.minimum.reduce(parts), out=near)
         return np.minimum(near, 1.0) if self.gates else np.ones(len(near))
 
     def _quiet(self, rows: Columns) -> Columns:
-        """A few rows of each group, or one; where even that is too much, of the groups of least hash, the same in every run."""
-        room = max(QUIET_BUDGET - sum(b.quiet for b in self._merged), 0)
+        """The rows of groups that bring nothing towards a bound, since they may speak against a raise (failed / hosts), in what room there is for them.
+
+        First all groups have fewer rows; where even one of each is too much, those of least hash stay, the same in every run.
+        """
+        left = max(QUIET_BUDGET - sum(b.quiet for b in self._merged), 0)
+        room = max(left // 2, min(left, QUIET_BUDGET * MERGE_US // self.length_us))  # something is left for those who come later
         group = rows["group"]
         groups = int(np.count_nonzero(np.bincount(bucket_of(group), minlength=1 << BUCKET_BITS)))  # there are no fewer
         if groups > room:
             some = np.flatnonzero(group < np.uint64(min((1 << 64) * room // groups, (1 << 64) - 1)))
             self.shed_rows += r.length(rows) - len(some)
             rows = r.take(rows, some)
-        kept, shed = thinned(rows, limit_for(rows, QUIET_ROWS, room), sums=self.sums)
+        kept, shed = thinned(rows, limit_for(rows, MERGED_ROWS, room), sums=self.sums)
         self.shed_rows += shed
         return kept
 
@@ -289,7 +298,7 @@ class Window:
             return np.ones(n, np.bool_)
         bucket = bucket_of(rows["group"])
         names = {name for gate in self.gates for name in gate}
-        sums: dict[str, Array] = {name: np.bincount(bucket, weights=rows[f"{name}+"] * rows["weight"]) for name in names}
+        sums: dict[str, Array] = {name: np.bincount(bucket, weights=self.brings(rows, name)) for name in names}
         return reached(self.gates, sums, LOSSY * min(1.0, span_us / self.length_us)).take(bucket)
 
     def _expire(self, now_us: int) -> None:

@@ -468,6 +468,8 @@ def dns_flood():
 
 def dns_flood_packets():
     yield from name_flood(3000)
+    others = [one(k * 0.4, host(100 + k), 53, OWN, 1024 + k, protocol="udp", octets=140, flags="SA") for k in range(61)]
+    yield Edge("others answer who were not asked", "high", queries(3000) + others)
     yield Edge("from its own port 53", "", [one(k * 0.014, OWN, 53, host(k % 10), 53, protocol="udp") for k in range(3600)])
     yield Edge("what comes in is no question", "", [one(k * 0.014, host(k % 10), 53, OWN, 1024 + k, protocol="udp") for k in range(3600)])
     yield Edge("servers that only answer do not count", "high", queries(3000, servers=40) + [one(k, host(300 + k), 53, OWN, 999, protocol="udp") for k in range(40)])
