@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pytest
 
+from abusewatch.detect import runner, window
 from abusewatch.inventory import of_prefixes
 from abusewatch.model import address
 from abusewatch.model.flow import batch_of, concat
@@ -212,3 +213,25 @@ def test_panes_that_close_in_parts_find_the_same_offenders():
     runs = [found_in(batch, size, jitter=jitter, row_budget=20_000) for size, jitter in ((1000, 0), (7000, 1), (20_000, 2))]
     assert all(spine.panes.split_panes > 0 for _, spine in runs)
     assert len({frozenset(found) for found, _ in runs}) == 1
+
+
+def clients():
+    """Sixty machines with two hundred hosts each that answer; twenty of them ask twenty-five more that do not, which is known when those have been waited for."""
+    lines = []
+    for k in range(60):
+        src = f"198.51.100.{16 + k}" if k < 16 else f"[2001:db8:42:{k:x}::1]"
+        to = host if k < 16 else "[2001:db8:ff::{:x}]".format
+        lines += [line for n in range(200) for line in s.session(n / 25, to(n), 443, src=src, sport=20_000 + n, seconds=1.0)]
+        lines += [ask(9 + n / 50, to(1_000 + n), 443, src=src, sport=40_000 + n) for n in range(25 * (k % 3 == 0))]
+    return lines
+
+
+def test_nobody_is_accused_for_want_of_room(monkeypatch):
+    """Answered conversations come first and are thinned, the unanswered come together later: what is left of the former still speaks for its sender."""
+    monkeypatch.setattr(window, "ROW_BUDGET", 1 << 10)
+    monkeypatch.setattr(window, "QUIET_BUDGET", 1 << 6)
+    found = detections(*clients())
+    assert "address-scan" not in rules_of(found)
+    monkeypatch.setattr(runner, "_fair", lambda *_: None)
+    monkeypatch.setattr(window.Window, "known", lambda _, group, weight: np.ones(len(group), np.bool_))
+    assert "address-scan" in rules_of(detections(*clients())), "the control: it is these two that keep it from happening"

@@ -18,6 +18,7 @@ from abusewatch.detect.measures import F64, Groups, Mask
 from abusewatch.detect.rule import Measure, Raise, Rule
 from abusewatch.detect.sieve import Floor, Turn, floor
 from abusewatch.detect.source import Source
+from abusewatch.detect.thinning import ALL
 from abusewatch.detect.thresholds import alternatives
 from abusewatch.detect.views import View
 from abusewatch.detect.window import Window
@@ -153,7 +154,7 @@ class Runner:
         picked = _Picked(view, at)
         rows: Columns = {"at": at, "slot": picked["slot"], "weight": picked["weight"]}
         rows["group"] = self.groups(view, at)
-        rows["chance"] = picked.shared("chance", _chance)
+        rows["chance"], rows["reach"] = picked.shared("chance", _chance), np.broadcast_to(ALL, at.shape)
         rows |= {"sampling_rate": picked["sampling_rate"], "packets": picked["packets"], "start_us": picked["start_us"], "end_us": picked["end_us"]}
         rows["level"] = picked["level"]
         if self.wait_us:
@@ -225,7 +226,8 @@ class Runner:
         starts = starts_of(rows["group"])
         number = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(order))))
         groups = Groups(starts, number, rows["weight"])
-        values = {m.name: m.over(rows, groups) for m in self._measures}
+        fair = _fair(rows, groups)
+        values = {m.name: m.over(rows, groups, fair) for m in self._measures}
         values["span_minutes"] = self._span_minutes(rows, groups)
         if self.seat:
             values |= self.seat.over(rows, groups)
@@ -235,11 +237,12 @@ class Runner:
         if self.seat and self.seat.lost:
             return
         rows, values = weighed.rows, weighed.values
+        known = self.window.known(rows["group"][weighed.groups.starts], weighed.groups.total(weighed.groups.weight))
         best = np.full(weighed.groups.count, -1)
         for n, (_, holds) in enumerate(self._raises):
             # Raises stand from the mildest to the gravest; the last that holds counts.
             best[holds(values)] = n
-        for g in np.flatnonzero(best >= 0).tolist():
+        for g in np.flatnonzero(known & (best >= 0)).tolist():
             first = weighed.groups.starts[g]
             reason = self._raises[best[g]][0]
             yield Firing(int(rows["group"][first]), int(rows["slot"][first]), reason, {name: float(v[g]) for name, v in values.items()})
@@ -358,9 +361,11 @@ class _CompiledMeasure:
         value = mask * self._number(picked, sampled=sampled)
         return value / self._window_secs if self._measure.function == "rate" else value
 
-    def over(self, rows: Columns, groups: Groups) -> F64:
-        """The measure of every group."""
+    def over(self, rows: Columns, groups: Groups, fair: Mask | None) -> F64:
+        """The measure of every group; where different values are counted, among the rows that are `fair`."""
         m, mask = self._measure, rows[self._mask]
+        if m.function == "distinct" and fair is not None:
+            mask = mask & fair
         if m.function in LINEAR:
             return self._linear(rows, groups, mask, rows[self._column])
         if m.function == "count":
@@ -377,6 +382,18 @@ class _CompiledMeasure:
             sampled = np.maximum.reduceat(rows["sampling_rate"], groups.starts) > 1
             total = np.where(sampled, total * measures.lower_bound(seen) / np.maximum(seen, 1), total)
         return total / self._window_secs if self._measure.function == "rate" else total
+
+
+def _fair(rows: Columns, groups: Groups) -> Mask | None:
+    """Which rows of a group would all be there had each been thinned as its most thinned ones were; None: all.
+
+    Ten of a thousand hosts that answered, kept for all of them, beside fifty that did not and were not thinned yet, are no proof of a search.
+    """
+    reach = rows["reach"]
+    if r.constant(reach) or bool((reach == ALL).all()):
+        return None
+    fair: Mask = rows["chance"] <= np.minimum.reduceat(reach, groups.starts)[groups.number]
+    return fair
 
 
 def _proved(rows: Columns, groups: Groups, mask: Mask, total: F64) -> F64:

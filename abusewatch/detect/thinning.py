@@ -16,11 +16,13 @@ FIRED_ROWS = 64  # rows of a group that has fired before: enough to see that it 
 EXACT_BELOW = 64
 """From this limit on a group keeps what lies below a bound of the hash, which is about so many rows; fewer are counted out, since that costs a second sort."""
 NONE = np.zeros(0, np.uint64)
+ALL = np.uint64((1 << 64) - 1)
 
 
 def thinned(rows: Columns, limit: int, fired: Array = NONE, sums: Collection[str] = ()) -> tuple[Columns, int]:
     """Keep about `limit` rows of a group, those of least hash (the same ones in every run), which stand for all; also say how many went.
 
+    `reach` of each row is the greatest hash that stayed in its group: different values are counted fairly only among rows up to the least `reach` there is.
     Weights of a group keep their sum. So do the values of the measures named in `sums` (`name=` where `name?`): flows differ in size by powers of ten, and a
     sum over a few of them, scaled up, would sometimes raise what the whole does not.
     """
@@ -68,18 +70,21 @@ def _without(
 ) -> tuple[Columns, int]:
     """Thin the rows `mine` of crowded groups, which stand group by group."""
     chance = rows["chance"].take(mine)
+    starts = np.cumsum(sizes) - sizes
     if int(limits.min()) >= EXACT_BELOW:
         # Hashes are spread evenly up to the greatest there is, also in a group that has been thinned before.
-        greatest = np.maximum.reduceat(chance, np.cumsum(sizes) - sizes)
-        stays = chance <= (limits / sizes * greatest).astype(np.uint64)[number]
-        some = np.bincount(number, weights=stays) > 0  # rows that are alike have one hash
-        stays |= ~some[number]
+        bound = (limits / sizes * np.maximum.reduceat(chance, starts)).astype(np.uint64)
+        none = np.minimum.reduceat(chance, starts) > bound  # rows that are alike have one hash
+        bound[none] = ALL
+        stays = chance <= bound[number]
     else:
         order = _by_chance(number, chance)
         mine, chance = mine[order], chance[order]
         stays = ranges(np.zeros(len(sizes), np.intp), sizes) < limits[number]
+        bound = chance[starts + limits - 1]
     cut = _Cut(mine, number, mine[stays], number[stays], chance[stays])
-    changed = {"weight": cut.weights(rows["weight"])}
+    changed = {"weight": cut.weights(rows["weight"]), "reach": rows["reach"].copy()}
+    changed["reach"][cut.kept] = np.minimum(rows["reach"][cut.kept], bound[cut.of])
     for name in sums:
         changed[f"{name}="] = cut.values(rows, name, changed["weight"])
     keep = np.ones(r.length(rows), np.bool_)

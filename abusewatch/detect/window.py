@@ -23,7 +23,7 @@ from abusewatch.windows.order import BUCKET_BITS, bucket_of, mix, order_of_small
 LOSSY = 0.05  # part of a bound that a gate may cost; there are two, so what is 1.1 times the threshold always fires (measured: docs/engine.md)
 GROUP_ROWS = 4096  # rows of one group that a pane may bring
 PANE_ROWS = 1 << 16  # rows that a pane may bring in all; when there are more, each group may bring half, a quarter, ... of its share
-MERGED_ROWS = 512  # rows of one group in a merged block; thresholds of counts lie far below
+MERGED_ROWS = 2048  # rows of one group in a merged block, of ten seconds: what is near a threshold is far from it, so distinct(...) is exact there
 ROW_BUDGET = 1 << 18  # rows of a rule; at about 150 bytes each this is the memory a rule may take
 LEAST_ROWS = 16  # rows of a group that are kept if any are: shares of fewer mean nothing
 QUIET_BUDGET = ROW_BUDGET // 16
@@ -65,6 +65,10 @@ class Window:
     _merged: deque[Block] = field(default_factory=deque)
     _totals: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     _touched: deque[tuple[int, Array]] = field(default_factory=deque)
+    _lost: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1 << BUCKET_BITS))
+    _lost_before: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1 << BUCKET_BITS))
+    _forget_us: int = 0
+    _hopeful_us: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1 << BUCKET_BITS, np.int64))
 
     def brings(self, rows: Columns, name: str) -> Array:
         """What each row adds at most to a gate measure, with those it stands for."""
@@ -101,7 +105,7 @@ class Window:
         return reached(self.gates, sums, share)[slot]
 
     def add(self, end_us: int, rows: Columns, source: Source, fired: Array, slots: int) -> None:
-        """Take the rows of a pane: `slot`, `group`, `chance`, `weight`, `at` (where in `source`), and the columns of the measures."""
+        """Take the rows of a pane: `slot`, `group`, `chance`, `reach`, `weight`, `at` (where in `source`), and the columns of the measures."""
         self._expire(end_us)
         rows, shed = thinned(rows, limit_for(rows, GROUP_ROWS, PANE_ROWS), fired, self.sums)
         self.shed_rows += shed
@@ -177,7 +181,7 @@ class Window:
         for block in blocks:
             self._count(block, -1, slots)
         light = self._light(blocks)
-        hopeful = self._hopeful(light, blocks[-1].end_us - blocks[0].end_us + self.pane_us)
+        hopeful = self._hopeful(light, blocks[0].end_us, blocks[-1].end_us)
         if self._settled > ROW_BUDGET * 3 // 8:
             self._compact(blocks[-1].end_us, slots)
         kept = self._fitted(light if hopeful.all() else r.take(light, hopeful), ROW_BUDGET // 2 - self._settled)
@@ -193,7 +197,7 @@ class Window:
     def _light(self, blocks: Sequence[Block]) -> Columns:
         """What it takes to choose among the rows of some blocks, behind each other, with the place of each (`row`): to choose first saves copying the rest."""
         gates = {f"{name}?" for gate in self.gates for name in gate}
-        names = {"slot", "group", "chance", "weight", *gates, *(f"{name}{part}" for name in self.sums for part in "=?")}
+        names = {"slot", "group", "chance", "reach", "weight", *gates, *(f"{name}{part}" for name in self.sums for part in "=?")}
         light = {name: r.behind([b.rows[name] for b in blocks]) for name in sorted(names)}
         return light | {"row": np.arange(r.length(light))}
 
@@ -244,12 +248,12 @@ class Window:
             return
         # Time by time, so that what leaves the window takes no more with it than what came then.
         group, part = light["group"], block_us[inside] // max(self.length_us // COMPACT_PARTS, 1)
-        kept = self._fitted(light | {"group": mix(group, part), "of": group}, ROW_BUDGET // 4, least=1)
+        kept = self._fitted(light | {"group": mix(group, part), "of": group}, ROW_BUDGET // 4, least=1, whole="of")
         kept["group"] = kept.pop("of")
         self._settle(blocks[-1].end_us, self._whole(blocks, kept), 0, slots)
 
-    def _fitted(self, rows: Columns, room: int, least: int = LEAST_ROWS) -> Columns:
-        """At most `room` rows: fewer of each group, and where even `least` are too many, whole buckets of groups go, those furthest from a bound first.
+    def _fitted(self, rows: Columns, room: int, least: int = LEAST_ROWS, whole: str = "group") -> Columns:
+        """At most `room` rows: fewer of each group, and where even `least` are too many, buckets of groups (`whole`) go, those furthest from a bound first.
 
         A group of which one row is left would say anything: what speaks for a raise and what speaks against it stay together or go together.
         """
@@ -257,14 +261,14 @@ class Window:
         self.shed_rows += shed
         if r.length(kept) <= room:
             return kept
-        bucket = bucket_of(kept["group"])
+        bucket = bucket_of(kept[whole])
         nearest = np.argsort(-self._nearness(kept, bucket), kind="stable")
         fit = np.cumsum(np.bincount(bucket, minlength=1 << BUCKET_BITS)[nearest]) <= room
         stay = np.zeros(1 << BUCKET_BITS, np.bool_)
         stay[nearest[fit]] = True
-        near = np.flatnonzero(stay.take(bucket))
-        self.shed_rows += r.length(kept) - len(near)
-        return r.take(kept, near)
+        stays = stay.take(bucket)
+        self._lose(rows=kept, which=~stays, bucket=bucket)
+        return r.take(kept, stays)
 
     def _nearness(self, rows: Columns, bucket: Array) -> NDArray[np.float64]:
         """How near the groups of each bucket come to the nearest alternative of bounds together, 0 to 1; 1 for all where there is no bound."""
@@ -273,6 +277,17 @@ class Window:
             parts = [np.bincount(bucket, weights=self.brings(rows, name), minlength=len(near)) / bound for name, bound in gate.items()]
             np.maximum(near, np.minimum.reduce(parts), out=near)
         return np.minimum(near, 1.0) if self.gates else np.ones(len(near))
+
+    def _lose(self, rows: Columns, which: NDArray[np.bool_], bucket: Array) -> None:
+        """Let whole groups go for want of room, and remember how much it was."""
+        self.shed_rows += int(np.count_nonzero(which))
+        self._lost += np.bincount(bucket[which], weights=rows["weight"][which], minlength=len(self._lost))
+
+    def known(self, group: Array, weight: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether of each group, with the weight of its rows in the window, at least as much is held as was let go in its bucket: nobody is judged by less."""
+        bucket = bucket_of(group)
+        known: NDArray[np.bool_] = weight >= self._lost[bucket] + self._lost_before[bucket]
+        return known
 
     def _quiet(self, rows: Columns) -> Columns:
         """The rows of groups that bring nothing towards a bound, since they may speak against a raise (failed / hosts), in what room there is for them.
@@ -284,24 +299,31 @@ class Window:
         group = rows["group"]
         groups = int(np.count_nonzero(np.bincount(bucket_of(group), minlength=1 << BUCKET_BITS)))  # there are no fewer
         if groups > room:
-            some = np.flatnonzero(group < np.uint64(min((1 << 64) * room // groups, (1 << 64) - 1)))
-            self.shed_rows += r.length(rows) - len(some)
+            some = group < np.uint64(min((1 << 64) * room // groups, (1 << 64) - 1))
+            self._lose(rows=rows, which=~some, bucket=bucket_of(group))
             rows = r.take(rows, some)
         kept, shed = thinned(rows, limit_for(rows, MERGED_ROWS, room), sums=self.sums)
         self.shed_rows += shed
         return kept
 
-    def _hopeful(self, rows: Columns, span_us: int) -> NDArray[np.bool_]:
-        """Which rows may be of groups that bring their share of a bound: by buckets of the group's hash, so that a few that do not pass too."""
+    def _hopeful(self, rows: Columns, begin_us: int, end_us: int) -> NDArray[np.bool_]:
+        """Which rows may be of groups that bring their share of a bound, or have in this window: by buckets of the group's hash, so that a few others pass too.
+
+        Had a group to earn its place anew each time, its rows that speak for a raise would stay and those that speak against it go.
+        """
         n = r.length(rows)
         if not self.gates or not n:
             return np.ones(n, np.bool_)
         bucket = bucket_of(rows["group"])
         names = {name for gate in self.gates for name in gate}
-        sums: dict[str, Array] = {name: np.bincount(bucket, weights=self.brings(rows, name)) for name in names}
-        return reached(self.gates, sums, LOSSY * min(1.0, span_us / self.length_us)).take(bucket)
+        sums: dict[str, Array] = {name: np.bincount(bucket, weights=self.brings(rows, name), minlength=1 << BUCKET_BITS) for name in names}
+        earned = reached(self.gates, sums, LOSSY * min(1.0, (end_us - begin_us + self.pane_us) / self.length_us))
+        self._hopeful_us[earned] = end_us + self.length_us
+        return (self._hopeful_us >= end_us).take(bucket)
 
     def _expire(self, now_us: int) -> None:
+        if now_us >= self._forget_us:
+            self._lost, self._lost_before, self._forget_us = np.zeros(1 << BUCKET_BITS), self._lost, now_us + self.length_us
         for blocks in (self._fresh, self._merged):
             while blocks and blocks[0].end_us <= now_us - self.length_us - self.wait_us:
                 self._count(blocks.popleft(), -1, 0)

@@ -1,8 +1,9 @@
 """Rows that stay stand for those that go, exactly and in every run alike."""
 
 import numpy as np
+import pytest
 
-from abusewatch.detect.thinning import FIRED_ROWS, NONE, limit_for, thinned
+from abusewatch.detect.thinning import ALL, FIRED_ROWS, NONE, limit_for, thinned
 from abusewatch.model import rows as r
 
 
@@ -10,7 +11,7 @@ def block(n, groups):
     rng = np.random.default_rng(0)
     return {
         "at": np.arange(n), "slot": np.zeros(n, np.int32), "weight": np.ones(n), "group": np.arange(n, dtype=np.uint64) % np.uint64(groups) << np.uint64(48),
-        "chance": rng.integers(0, 2**64, n, np.uint64),
+        "chance": rng.integers(0, 2**64, n, np.uint64), "reach": np.full(n, ALL),
     }  # fmt: skip
 
 
@@ -75,3 +76,13 @@ def test_sums_of_a_group_do_not_change_by_thinning():
     thin, _ = thinned(rows, 256, sums=("bytes",))
     assert np.allclose(total(thin), total(rows), rtol=1e-5)
     assert not np.allclose(total(thinned(rows, 256)[0]), total(rows), rtol=0.02)
+
+
+@pytest.mark.parametrize("limit", [40, 400])
+def test_rows_say_how_far_their_group_was_thinned(limit):
+    thin, _ = thinned(block(5000, groups=2), limit)
+    assert (thin["chance"] <= thin["reach"]).all()
+    for group in (0, 1):
+        reach = set(thin["reach"][number(thin) == group].tolist())
+        assert len(reach) == 1
+        assert limit / 2500 * 0.5 < reach.pop() / 2**64 < limit / 2500 * 1.5

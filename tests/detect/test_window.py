@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from abusewatch.detect import window as w
 from abusewatch.detect.load import load
 from abusewatch.detect.runner import Runner
-from abusewatch.detect.thinning import NONE
+from abusewatch.detect.thinning import ALL, NONE
 from abusewatch.detect.views import records
 from abusewatch.detect.window import Window
 from abusewatch.inventory import of_prefixes
@@ -91,7 +91,7 @@ def block(n, *, groups=1, slot=0, seed=0):
     rng = np.random.default_rng(seed)
     return {
         "at": np.arange(n), "slot": np.full(n, slot, np.int32), "weight": np.ones(n), "group": np.arange(n, dtype=np.uint64) % np.uint64(groups),
-        "chance": rng.integers(0, 2**64, n, np.uint64), "n?": np.ones(n, np.bool_), "start_us": np.arange(n),
+        "chance": rng.integers(0, 2**64, n, np.uint64), "reach": np.full(n, ALL), "n?": np.ones(n, np.bool_), "start_us": np.arange(n),
     }  # fmt: skip
 
 
@@ -171,3 +171,17 @@ def test_a_spray_stays_within_the_budget(monkeypatch):
     assert held.shed_rows > 200_000
     known = held.rows_of(np.zeros(1, np.int32), 400 * SECOND)["weight"].sum()
     assert 0.9 < known / (60 * 4000) < 1.1
+
+
+def test_a_group_of_which_more_was_let_go_than_is_held_is_not_known(monkeypatch):
+    monkeypatch.setattr(w, "QUIET_BUDGET", 0)
+    held = window()
+    for n in range(20):
+        held.add((n + 1) * 5 * SECOND, block(30, groups=1, seed=n) | {"n?": np.zeros(30, np.bool_)}, source(30), NONE, 1)
+    group = block(1, groups=1)["group"]
+    assert not held.known(group, np.array([100.0])).any()
+    assert held.known(group, np.array([600.0])).all()
+    assert held.known(group ^ np.uint64(1 << 63), np.array([1.0])).all()
+    held.add(3600 * SECOND, block(30, groups=1), source(30), NONE, 1)
+    held.add(7200 * SECOND, block(30, groups=1), source(30), NONE, 1)
+    assert held.known(group, np.array([1.0])).all()
