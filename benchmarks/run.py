@@ -28,18 +28,22 @@ def main() -> None:
     parser.add_argument("--confirm", type=float, default=20, help="seconds of the run that confirms a result")
     parser.add_argument("--no-capture", action="store_true")
     parser.add_argument("--no-decode", action="store_true")
+    parser.add_argument("--no-growth", action="store_true")
     arguments = parser.parse_args()
     machine = proc.machine()
     print(machine, flush=True)
     rows = udp.measure(arguments.formats, arguments.only, arguments.records, arguments.seconds, arguments.confirm, _say)
     captures = [] if arguments.no_capture else _captures()
     live = [] if arguments.no_capture else _live()
+    growth = [] if arguments.no_growth else _growth()
     decoding = [] if arguments.no_decode else _decoding()
     BUILD.mkdir(exist_ok=True)
-    Path(BUILD, "bench.json").write_text(json.dumps({"machine": machine, "udp": rows, "captures": captures, "live": live, "decoding": decoding}, indent=1) + "\n")
+    Path(BUILD, "bench.json").write_text(json.dumps({"machine": machine, "udp": rows, "captures": captures, "live": live, "growth": growth, "decoding": decoding}, indent=1) + "\n")
     _print(rows, captures)
     if live:
         print("\nPackets a second from an interface", *live, sep="\n")
+    if growth:
+        print("\nCost of a record as things grow, in one process", *growth, sep="\n")
     if decoding:
         print("", decode.HEADING, *map(decode.line, decoding), sep="\n")
 
@@ -66,6 +70,11 @@ def _live() -> list[str]:
     return done.stdout.splitlines()
 
 
+def _growth() -> list[str]:
+    """Run benchmarks/growth.py in a process of its own and keep its lines."""
+    return subprocess.run([sys.executable, "-m", "benchmarks.growth"], stdout=subprocess.PIPE, text=True, cwd=udp.ROOT, check=True).stdout.splitlines()
+
+
 def _decoding() -> list[dict]:
     """Run benchmarks/decode.py in a process of its own."""
     done = subprocess.run([sys.executable, "-m", "benchmarks.decode", "--json"], stdout=subprocess.PIPE, text=True, cwd=udp.ROOT, check=True)
@@ -74,14 +83,15 @@ def _decoding() -> list[dict]:
 
 def _print(rows: list[dict], captures: list[dict]) -> None:
     print("\nFlow records a second from a UDP socket on one core, none lost")
-    print(f"{'format':10} {'collector':28} {'records/s':>12} {'of ours':>8} {'core':>6} {'peak RSS':>9}   lowest rate that failed")
+    print(f"{'format':10} {'collector':28} {'records/s':>12} {'of ours':>8} {'core':>6} {'peak RSS':>9} {'loop p99':>9}   lowest rate that failed")
     ours = {r["format"]: r["records_per_sec"] for r in rows if r["collector"] == "abusewatch"}
     for row in rows:
         base, run, lost = ours.get(row["format"]), row["run"], row["first_loss"]
         share = f"{row['records_per_sec'] / base:.2f}" if base else "-"
         core, memory = (f"{run['cpu_secs'] / run['seconds']:.0%}", f"{run['rss_mb']} MB") if run else ("-", "-")
+        delay = f"{run['delay_p99_ms']:.0f} ms" if run and run["delay_p99_ms"] else "-"
         failure = f"{lost['records_per_sec']:,}/s: lost {lost['loss']:.2%}, core {lost['cpu']:.0%}" if lost else "none up to the sender's limit"
-        print(f"{row['format']:10} {row['collector']:28} {row['records_per_sec']:>12,} {share:>8} {core:>6} {memory:>9}   {failure}")
+        print(f"{row['format']:10} {row['collector']:28} {row['records_per_sec']:>12,} {share:>8} {core:>6} {memory:>9} {delay:>9}   {failure}")
     if ours:
         print(f"bar: {BAR:,} records/s to the decision with all rules on; {', '.join(f'{f} {n / BAR:.2f} of it' for f, n in ours.items())}")
     if captures:

@@ -38,6 +38,8 @@ class Run:
     settled: bool
     findings: int = 0
     flush_secs: float = 0.0
+    delay_p99_ms: float = 0.0
+    """How late an asyncio loop in the same process was to do what was due, as the daemon's is (metrics, mail)."""
 
     @property
     def passed(self) -> bool:
@@ -84,6 +86,7 @@ def run(name: str, path: Path, rate: int, seconds: float) -> Run:
         return Run(
             rate, sent["seconds"], sent["sent"], sent["records"], state.drops, ours.get("cpu_secs", cpu + before) - before,
             ours.get("rss_mb", rss), settled and ours.get("lag_secs", 0) < 2 * SETTLE_SECS, ours.get("findings", 0), ours.get("flush_secs", 0.0),
+            ours.get("delay_p99_ms", 0.0),
         )  # fmt: skip
 
 
