@@ -1,4 +1,4 @@
-"""Spine 1, from flow to incident: batch -> label -> panes -> conversations -> rules -> correlate -> save.
+"""Spine 1, from flow to incident: batch -> label -> panes -> twins -> conversations and rules (a share of them in each process) -> correlate -> save.
 
 Left of `save` everything may be dropped but is counted (`counts`); right of it nothing may be lost.
 """
@@ -11,12 +11,14 @@ from typing import Protocol
 import numpy as np
 
 from abusewatch.detect.engine import Engine
-from abusewatch.detect.episodes import Owners
+from abusewatch.detect.episodes import Coverage, Owners
+from abusewatch.detect.explain import Account
 from abusewatch.detect.rule import Rule
 from abusewatch.inventory import Inventory
 from abusewatch.model import rows as r
 from abusewatch.model.finding import Detection
 from abusewatch.model.flow import FlowBatch
+from abusewatch.shards.share import Faults, Share
 from abusewatch.windows.conversations import Conversations
 from abusewatch.windows.panes import SECOND, Pane, Panes
 from abusewatch.windows.twins import Twins
@@ -35,6 +37,62 @@ class Sink(Protocol):
         ...
 
 
+class Decider(Protocol):
+    """What decides panes: here (`shards.share`), or in processes of its own (`shards.crew`), which tell a little later, but in the same order."""
+
+    coverage: Coverage
+
+    @property
+    def ends(self) -> int:
+        """How many processes have ended by themselves."""
+        ...
+
+    @property
+    def lost_rows(self) -> int:
+        """Rows that were lost with them."""
+        ...
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong with them now; empty when nothing is."""
+        ...
+
+    def close(self, pane: Pane, slots: int) -> Iterable[Sequence[Detection]]:
+        """Take a pane, after one of `last` to begin anew; give the findings of every pane decided by now, pane by pane."""
+        ...
+
+    def ready(self) -> Iterable[Sequence[Detection]]:
+        """Give the findings of every pane decided by now."""
+        ...
+
+    def settled(self) -> Iterable[Sequence[Detection]]:
+        """Give the findings of every pane that was taken."""
+        ...
+
+    @property
+    def waits(self) -> bool:
+        """Whether time alone may bring something, as all panes taken left it."""
+        ...
+
+    @property
+    def shed(self) -> dict[str, int]:
+        """What each bounded table has given up, by the names of `telemetry.TABLES`."""
+        ...
+
+    @property
+    def faults(self) -> Faults:
+        """Turns that coded detectors gave nothing for, by rule and reason."""
+        ...
+
+    def standing(self, rule: Rule, offender: str, slot: int) -> Account:
+        """How a rule stands towards an address now; `slot` is its number, -1 when it has none."""
+        ...
+
+    def stop(self) -> None:
+        """End the processes, if there are any."""
+        ...
+
+
 MakeEngine = Callable[[Sequence[Rule], Owners, int], Engine]
 
 
@@ -42,13 +100,20 @@ class Pipeline:
     """One spine. Not thread-safe: one worker feeds it. Everything in it is event time, so a replay and a live run find the same."""
 
     def __init__(
-        self, rules: Sequence[Rule], inventory: Inventory, sink: Sink, *, lateness_us: int = 10 * SECOND, restart: bool = False, engine: MakeEngine = Engine
+        self,
+        rules: Sequence[Rule],
+        inventory: Inventory,
+        sink: Sink,
+        *,
+        lateness_us: int = 10 * SECOND,
+        restart: bool = False,
+        engine: MakeEngine = Engine,
+        decider: Decider | None = None,
     ) -> None:
         self.inventory = inventory
         self.panes = Panes(lateness_us=lateness_us, restart=restart)
         self.twins = Twins()
-        self.conversations = Conversations()
-        self.engine = engine(rules, inventory, self.panes.pane_us)
+        self.decider = decider or Share(engine(rules, inventory, self.panes.pane_us), inventory)
         inventory.slots.idle_us = max((rule.match.window_secs for rule in rules), default=0) * SECOND + AFTER_US
         self.directions: Counter[str] = Counter()
         self.records = 0
@@ -61,6 +126,7 @@ class Pipeline:
         rows, directions = self.inventory.label(batch if punctual is None else batch.take(punctual), exporter_name)
         self.directions.update({direction.name.lower(): n for direction, n in directions.items()})
         self._close(self.panes.add(rows))
+        self._tell(self.decider.ready())
 
     def advance(self, now_us: int) -> None:
         """Let event time pass on a source that has gone silent."""
@@ -72,6 +138,26 @@ class Pipeline:
         """Decide everything that is open: the input has ended."""
         self._close(self.panes.flush())
         self._close([Pane(0, {}, last=True)])
+        self.settle()
+
+    def settle(self) -> None:
+        """Hand over what is found in every pane that has closed."""
+        self._tell(self.decider.settled())
+
+    @property
+    def engine(self) -> Engine:
+        """The rules at work, where this process runs them."""
+        return self._share.engine
+
+    @property
+    def conversations(self) -> Conversations:
+        """The conversations that rules wait for, likewise."""
+        return self._share.conversations
+
+    @property
+    def _share(self) -> Share:
+        assert isinstance(self.decider, Share)  # noqa: S101  who asks knows that there are no other processes
+        return self.decider
 
     def _close(self, panes: Iterable[Pane]) -> None:
         for pane in panes:
@@ -85,20 +171,23 @@ class Pipeline:
         self._now_us = max(pane.end_us, self._now_us)
         self.inventory.slots.pass_time(self._now_us)
         pane = replace(pane, rows=self.twins.once(pane.rows, pane.end_us, part=pane.part))
-        self._sink(self.engine.close(pane, self.conversations.close(pane), len(self.inventory.slots)))
+        self._tell(self.decider.close(pane, len(self.inventory.slots)))
+
+    def _tell(self, found: Iterable[Sequence[Detection]]) -> None:
+        for detections in found:
+            self._sink(detections)
 
     def _pass_time(self, until_us: int) -> None:
         """Close empty panes while an outcome or a judgement is due, so that what is found does not hang on whether somebody else sends."""
         for _ in range(MOST_EMPTY_PANES):
             end_us = self._now_us + self.panes.pane_us
-            if not self._now_us or end_us > until_us or not (self.conversations.undecided or self.engine.waits):
+            if not self._now_us or end_us > until_us or not self.decider.waits:
                 return
             self._decide(Pane(end_us, r.empty()))
 
     def _end(self) -> None:
         """Decide what is still open by the last time that was seen; then the clock may start anywhere."""
-        end = Pane(self._now_us, {}, last=True)
-        self._sink(self.engine.close(end, self.conversations.flush(end.end_us), len(self.inventory.slots)))
+        self._tell(self.decider.close(Pane(self._now_us, {}, last=True), len(self.inventory.slots)))
         self._now_us = 0
 
     _now_us = 0

@@ -75,6 +75,7 @@ class Telemetry:
         self.watermark = g("watermark_timestamp_seconds", "Event time up to which rules were evaluated, Unix time")
         self.shed = c("shed", "Keys or rows given up because a bounded table was full", ("table",), TABLES)
         self.bugs = c("bugs", "Inputs or turns given up for a fault of this program", ("stage",), STAGES)
+        self._engine(c)
         self.findings = c("findings", "Findings begun, by rule and its status", ("rule", "status"))
         self.detector_faults = c(
             "detector_faults", "Turns of a coded detector that gave nothing, by rule and reason", ("rule", "reason")
@@ -123,6 +124,11 @@ class Telemetry:
         )
         self.packets_partial = c("captured_packets_partial", "Packets of an interface that are no IP, or whose headers are not whole", ("source",))
         self.helpers = c("capture_helpers", "Connections of capture helpers: more than one is a restart", ("source",))
+
+    def _engine(self, c: Callable[..., Counter]) -> None:
+        """What becomes of the processes of `[engine] workers`."""
+        self.engine_ends = c("engine_ends", "Engine processes that ended by themselves; another began with empty windows")
+        self.engine_lost_rows = c("engine_lost_rows", "Rows that were with such a process, or came while there was none")
 
     def _counter(self, name: str, text: str, labels: tuple[str, ...] = (), values: tuple[str, ...] = ()) -> Counter:
         counter = Counter(PREFIX + name, text, labels, registry=self.registry)

@@ -17,6 +17,7 @@ from abusewatch.detect.load import load as load_rules
 from abusewatch.inventory import of_prefixes
 from abusewatch.pipeline import Pipeline
 from abusewatch.service.intake import DATAGRAMS, GATHER_SECS
+from abusewatch.shards.crew import Crew
 from abusewatch.sources.udp import UdpSettings, UdpSource
 from abusewatch.wire.datagrams import FlowDecoder
 from benchmarks.stream import OWN
@@ -28,7 +29,7 @@ DUE_SECS = 0.02
 class Decide:
     """The whole path; with `decode_only`, up to the flow batches."""
 
-    def __init__(self, *, decode_only: bool) -> None:
+    def __init__(self, *, decode_only: bool, workers: int = 1) -> None:
         self.decoder = FlowDecoder()
         self.found = set()
         self.records = 0
@@ -37,7 +38,9 @@ class Decide:
         if not decode_only:
             loaded = load_rules([ROOT / "rules"])
             self.rules = len(loaded.rules)
-            self.pipeline = Pipeline(loaded.rules, of_prefixes(OWN), self._sink)
+            own = of_prefixes(OWN)
+            crew = Crew(loaded.rules, own, workers) if workers > 1 else None
+            self.pipeline = Pipeline(loaded.rules, own, self._sink, decider=crew)
 
     def _sink(self, detections) -> None:
         self.found.update((d.finding.rule, d.finding.offender) for d in detections)
@@ -52,6 +55,7 @@ class Decide:
     def finish(self) -> None:
         if self.pipeline:
             self.pipeline.flush()
+            self.pipeline.decider.stop()
 
 
 class Delay(threading.Thread):
@@ -79,11 +83,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--decode-only", action="store_true")
     parser.add_argument("--rcvbuf", type=int, default=UdpSettings().rcvbuf_bytes)
+    parser.add_argument("--workers", type=int, default=1)
     arguments = parser.parse_args()
     stopping = []
     signal.signal(signal.SIGTERM, lambda *_: stopping.append(time.monotonic()))
     source = UdpSource(UdpSettings(port=0, allow=("127.0.0.1/32",), rcvbuf_bytes=arguments.rcvbuf))
-    decide = Decide(decode_only=arguments.decode_only)
+    decide = Decide(decode_only=arguments.decode_only, workers=arguments.workers)
     source.start()
     print("READY", source.addresses[0][1], flush=True)
     delay = Delay()
@@ -110,12 +115,14 @@ def main() -> None:
     decide.finish()
     done = time.monotonic()
     counts = source.counts()
-    usage = resource.getrusage(resource.RUSAGE_SELF)
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    children = arguments.workers if arguments.workers > 1 else 0
     print(json.dumps({
         "datagrams": counts.received, "kernel_drops": counts.kernel_drops, "unlisted": counts.unlisted, "ring_full": counts.ring_full,
         "most_waiting": most_waiting, "records": decide.records, "rules": decide.rules, "findings": len(decide.found),
         "lag_secs": round(drained - stopping[0], 3), "flush_secs": round(done - drained, 3), "span_secs": round(done - (first or done), 3),
-        "delay_p99_ms": p99_ms, "cpu_secs": round(usage.ru_utime + usage.ru_stime, 3), "rss_mb": round(usage.ru_maxrss / 1024),
+        "delay_p99_ms": p99_ms, "cpu_secs": round(sum(each.ru_utime + each.ru_stime for each in usages), 3),
+        "rss_mb": round((usages[0].ru_maxrss + children * usages[1].ru_maxrss) / 1024),
         "late": decide.pipeline.panes.late_rows if decide.pipeline else 0,
     }), flush=True)  # fmt: skip
 

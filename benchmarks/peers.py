@@ -91,6 +91,10 @@ def abusewatch(_: Path, *arguments: str) -> tuple[list[str], int]:
     return [sys.executable, "-m", "benchmarks.collector", *arguments], 0
 
 
+def two_cores(folder: Path) -> tuple[list[str], int]:
+    return abusewatch(folder, "--workers", "2")
+
+
 def decode_only(folder: Path) -> tuple[list[str], int]:
     return abusewatch(folder, "--decode-only")
 
@@ -118,7 +122,12 @@ def fastnetmon(folder: Path) -> tuple[list[str], int]:
     return ["unshare", "--map-root-user", "--mount", "sh", "-c", f"mount -t tmpfs tmpfs /var/log && exec {run}"], port
 
 
-CONTESTANTS = {"abusewatch": abusewatch, "abusewatch, decoding only": decode_only, "nfcapd": nfcapd, "nfacctd": nfacctd, "fastnetmon": fastnetmon}
+CONTESTANTS = {
+    "abusewatch": abusewatch, "abusewatch, two cores": two_cores, "abusewatch, decoding only": decode_only,
+    "nfcapd": nfcapd, "nfacctd": nfacctd, "fastnetmon": fastnetmon,
+}  # fmt: skip
+CORES = {"abusewatch, two cores": 2}
+"""How many cores a program gets, where it is more than one."""
 DEBIAN = {"nfcapd": "nfdump", "nfacctd": "pmacct", "fastnetmon": "fastnetmon"}
 
 
@@ -127,12 +136,12 @@ def missing(name: str) -> bool:
 
 
 @contextlib.contextmanager
-def running(name: str, folder: Path, core: int) -> Iterator[Running]:
-    """Start a collector on a core and wait until it listens; whatever happens, it does not outlive the block."""
+def running(name: str, folder: Path, cores: str) -> Iterator[Running]:
+    """Start a collector on its cores and wait until it listens; whatever happens, it does not outlive the block."""
     command, port = CONTESTANTS[name](folder)
     with (folder / "stderr").open("w") as errors:
         process = subprocess.Popen(
-            ["taskset", "-c", str(core), *command], stdout=subprocess.PIPE, stderr=errors, text=True, cwd=ROOT, env={**os.environ, "PATH": _path()}
+            ["taskset", "-c", cores, *command], stdout=subprocess.PIPE, stderr=errors, text=True, cwd=ROOT, env={**os.environ, "PATH": _path()}
         )
     try:
         if not port:

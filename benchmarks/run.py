@@ -92,6 +92,9 @@ def _print(rows: list[dict], captures: list[dict]) -> None:
         delay = f"{run['delay_p99_ms']:.0f} ms" if run and run["delay_p99_ms"] else "-"
         failure = f"{lost['records_per_sec']:,}/s: lost {lost['loss']:.2%}, core {lost['cpu']:.0%}" if lost else "none up to the sender's limit"
         print(f"{row['format']:10} {row['collector']:28} {row['records_per_sec']:>12,} {share:>8} {core:>6} {memory:>9} {delay:>9}   {failure}")
+    for row in rows:
+        if row["collector"] == "abusewatch, two cores" and (one := ours.get(row["format"])):
+            print(f"two cores, {row['format']}: {row['records_per_sec'] / one:.2f} times one")
     if ours:
         print(f"bar: {BAR:,} records/s to the decision with all rules on; {', '.join(f'{f} {n / BAR:.2f} of it' for f, n in ours.items())}")
     if captures:

@@ -13,6 +13,7 @@ from abusewatch.inventory import Inventory
 from abusewatch.model.finding import Detection
 from abusewatch.model.flow import FlowBatch
 from abusewatch.pipeline import MakeEngine, Pipeline
+from abusewatch.shards.crew import Crew
 from abusewatch.sources.encode.sampler import Sampler
 from abusewatch.sources.files import Change, unchanged
 
@@ -26,34 +27,44 @@ class Verdict(NamedTuple):
     late: int
     lost: dict[str, dict[str, int]]
     """Turns that a coded detector gave nothing for, by rule and reason."""
+    missed: int = 0
+    """Rows that were lost with an engine process."""
 
 
-def judge(
+def judge(  # noqa: PLR0917  # beside the records, what a replay may say of them
     batches: Iterable[FlowBatch],
     rules: Sequence[Rule],
     inventory: Inventory,
     exporter_name: Callable[[int], str] = str,
     engine: MakeEngine = Engine,
     coverage: Coverage = complete,
+    workers: int = 1,
 ) -> Verdict:
     """Run all rules over all records, as the daemon would have; `engine` may be one that watches (`detect.explain`).
 
-    `coverage` knows what is missing of the exports that a capture holds.
+    `coverage` knows what is missing of the exports that a capture holds. With several `workers` the rules run in so many processes; each batch is waited
+    for, so that what is known of coverage is as it would be in one. ValueError for rules that cannot.
     """
     newest: dict[str, Detection] = {}
 
     def sink(detections: Sequence[Detection]) -> None:
         newest.update((detection.episode, detection) for detection in detections)
 
-    pipeline = Pipeline(rules, inventory, sink, restart=True, engine=engine)
-    pipeline.engine.coverage = coverage
-    for batch in batches:
-        pipeline.feed(batch, exporter_name)
-    lost = {rule: seat.faults for rule, seat in pipeline.engine.seats}  # the end makes new ones
-    pipeline.flush()
+    crew = Crew(rules, inventory, workers) if workers > 1 else None
+    pipeline = Pipeline(rules, inventory, sink, restart=True, engine=engine, decider=crew)
+    pipeline.decider.coverage = coverage
+    try:
+        for batch in batches:
+            pipeline.feed(batch, exporter_name)
+            pipeline.settle()
+        lost = pipeline.decider.faults  # the end begins anew
+        pipeline.flush()
+    finally:
+        pipeline.decider.stop()
+    missed = pipeline.decider.lost_rows
     found = sorted(newest.values(), key=lambda d: (d.first_us, d.finding.rule, d.finding.offender))
-    gaps = {rule: dict(faults) for rule, faults in lost.items() if faults}
-    return Verdict(tuple(found), pipeline.records, dict(pipeline.directions), pipeline.panes.late_rows, gaps)
+    gaps = {rule: faults for rule, faults in lost.items() if faults}
+    return Verdict(tuple(found), pipeline.records, dict(pipeline.directions), pipeline.panes.late_rows, gaps, missed)
 
 
 def taken(inputs: Inputs, sampling: int = 1, change: Change = unchanged) -> Iterator[FlowBatch]:

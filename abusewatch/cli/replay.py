@@ -18,6 +18,7 @@ from abusewatch.contacts import ContactsError, OperatorTable
 from abusewatch.detect.rule import Rule
 from abusewatch.inventory import Inventory, InventoryError
 from abusewatch.model.finding import Detection
+from abusewatch.shards.split import inseparable
 
 DEMONSTRATION = ("your organisation", "abuse@provider.example")
 """Who writes the mails of a replay without a configuration; they never leave the disk."""
@@ -66,6 +67,9 @@ class Parts(NamedTuple):
 @click.option("--to", "to_us", type=Moment(), help="Only records that begin before this time.")
 @click.option("--sampling", type=click.IntRange(min=1), default=1, help="Sample the input 1:N first.")
 @click.option(
+    "--workers", type=click.IntRange(1, 32), default=1, help="Processes that run the rules; what is found is the same."
+)
+@click.option(
     "--contacts",
     "contacts_file",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -88,6 +92,7 @@ def replay(  # noqa: PLR0913, PLR0917  # one argument an option
     from_us: int | None,
     to_us: int | None,
     sampling: int,
+    workers: int,
     contacts_file: Path | None,
     out: Path | None,
     config: Path | None,
@@ -102,7 +107,9 @@ def replay(  # noqa: PLR0913, PLR0917  # one argument an option
     inputs = Inputs(files)
     begun = time.monotonic()
     batches = taken(inputs, sampling, lambda batch: between(batch, from_us, to_us))
-    verdict = judge(batches, parts.rules, parts.inventory, inputs.exporter_name, coverage=inputs.coverage)
+    if workers > 1 and (whole := inseparable(parts.rules)):
+        raise Refused(f"--workers: {', '.join(whole)} brings several own addresses together, which takes one process; leave --workers out")
+    verdict = judge(batches, parts.rules, parts.inventory, inputs.exporter_name, coverage=inputs.coverage, workers=workers)
     took = time.monotonic() - begun
     for detection in verdict.detections:
         if as_json:
@@ -196,5 +203,7 @@ def _summary(verdict: Verdict, took: float) -> Iterator[str]:
     for rule, faults in verdict.lost.items():
         counted = ", ".join(f"{n} {reason}" for reason, n in sorted(faults.items()))
         yield f"abusewatch: the detector of {rule} gave nothing in some turns ({counted}): what it would have found is missing"
+    if verdict.missed:
+        yield f"abusewatch: an engine process ended and took {verdict.missed} rows with it: what was in them is missing"
     if verdict.late:
         yield f"abusewatch: {verdict.late} records came too late for their time and were left out"

@@ -21,6 +21,7 @@ from abusewatch.outbox.dkim import DkimError, DkimKey, load_key
 from abusewatch.outbox.smime import Smime, SmimeError
 from abusewatch.outbox.smime import load as load_smime
 from abusewatch.reports import texts
+from abusewatch.shards.split import inseparable
 
 _T = TypeVar("_T")
 
@@ -60,6 +61,8 @@ def assemble(path: Path) -> Setup:
     rules, warnings = rule_set(chosen.local, chosen.disable, faults, chosen.observe, chosen.detectors)
     own = _part(lambda: _inventory(config), faults)
     table = _part(lambda: contacts.load(config.contacts.table) if config.contacts.table else OperatorTable(), faults)
+    if config.engine.workers > 1:
+        faults.extend(_inseparable(path, rules))
     faults.extend(_unfit_keys(config))
     faults.extend(texts.faults(config.mail.templates) if config.mail.templates else [])
     lines = PolicyLines(path, config)
@@ -162,6 +165,16 @@ def smime_of(config: Config) -> Smime | None:
     if certificate is None or key is None:
         raise SmimeError("`smime_certificate` and `smime_key` belong together")
     return load_smime(certificate, key, config.sender)
+
+
+def _inseparable(path: Path, rules: Sequence[Rule]) -> list[str]:
+    """Name the rules that several engine processes cannot run, each with what to do."""
+    place = line_of(lines_of(path.read_text("utf-8")), ("engine", "workers"))
+    return [
+        f"{path}:{place}: engine.workers: {name} brings several own addresses together, which takes all records in one process; "
+        "add own to its identity, disable it, or write workers = 1"
+        for name in inseparable(rules)
+    ]
 
 
 def _unfit_keys(config: Config) -> list[str]:

@@ -248,6 +248,18 @@ class Rules(Section):
     )
 
 
+class Engine(Section):
+    """How the rules run."""
+
+    workers: int = Field(
+        default=1,
+        ge=1,
+        le=32,
+        description="Processes that decide, each for its part of the own addresses. 1: all in one process. What is found is the same; "
+        "each process beyond the first takes memory of its own (docs/architecture.md).",
+    )
+
+
 class Store(Section):
     """Where cases and the outbox are kept."""
 
@@ -500,6 +512,7 @@ class Config(Section):
     network: Network
     source: tuple[Source, ...] = Field(default=(), description="Sources; at least one for `run`.")
     rules: Rules = Rules()
+    engine: Engine = Engine()
     store: Store = Store()
     mail: Mail = Mail()
     contacts: Contacts = Contacts()

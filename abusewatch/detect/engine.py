@@ -102,6 +102,7 @@ class Engine:
                 rows = runner.turn(turn, pane.end_us, slots, fired)
             else:
                 rows = runner.add(seen[runner.rule.match.on], pane.end_us, slots, fired)
+            runner.window.turn(pane.end_us, slots)
             changed += self._judge(runner, rows, fired, pane)
         compact([runner.window for runner in self._runners])
         self._grown.update(dict.fromkeys(changed))

@@ -69,6 +69,8 @@ class Window:
     _lost_before: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1 << BUCKET_BITS))
     _forget_us: int = 0
     _hopeful_us: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1 << BUCKET_BITS, np.int64))
+    _turned_us: int = 0
+    """The end of the last pane, whether it had rows for the rule or not."""
 
     def brings(self, rows: Columns, name: str) -> Array:
         """What each row adds at most to a gate measure, with those it stands for."""
@@ -120,8 +122,15 @@ class Window:
         self.loose.append(block)
         self._count(block, +1, slots)
         self._touched.append((end_us, present))
-        if self._fresh[0].end_us <= end_us - self.wait_us - min(MERGE_US, self.length_us) or self.size > ROW_BUDGET:
+        if self.size > ROW_BUDGET:
             self._merge(slots)
+
+    def turn(self, end_us: int, slots: int) -> None:
+        """A pane has closed, with rows for this rule or without: merge at times that hang on the clock alone, so that nobody's rows settle another's."""
+        every_us = self.wait_us + min(MERGE_US, self.length_us) + self.pane_us
+        if self._fresh and self._turned_us // every_us != end_us // every_us:
+            self._merge(slots)
+        self._turned_us = end_us
 
     def candidates(self, end_us: int) -> Array:
         """Slots that had a row up to `end_us` and since the last call, and whose window may reach a bound."""

@@ -74,6 +74,15 @@ class Inventory:
         """The customer behind an interface, by the number of the exporter: of those whose records have been labelled."""
         return self._behind.get(exporter << 32 | interface)
 
+    @property
+    def behind(self) -> dict[int, str]:
+        """The customers behind interfaces that are known so far, by the numbers of exporter and interface in one."""
+        return {port: customer.id for port, customer in self._behind.items()}
+
+    def learn_behind(self, known: Mapping[int, str]) -> None:
+        """Take over what another process knows of interfaces: only where records are labelled are exporters known by name."""
+        self._behind.update({port: self._by_id[customer] for port, customer in known.items()})
+
     def label(self, batch: FlowBatch, exporter_name: Callable[[int], str] = str) -> tuple[Columns, dict[Direction, int]]:
         """Make a row per own address that each record touches, and count the records by direction.
 

@@ -26,7 +26,6 @@ from abusewatch.contacts.lookup import Lookup
 from abusewatch.contacts.refusals import Refusals
 from abusewatch.detect.explain import Account, in_order
 from abusewatch.detect.rule import Rule
-from abusewatch.detect.standing import standing
 from abusewatch.digests import Digests
 from abusewatch.inventory import Inventory
 from abusewatch.model import address
@@ -48,6 +47,7 @@ from abusewatch.service.intake import Intake
 from abusewatch.service.notify import notify, watchdog_secs
 from abusewatch.service.returns import Returns
 from abusewatch.service.transport import transport_of, verp_of
+from abusewatch.shards.crew import Crew
 from abusewatch.sources.activation import inherited_sockets
 from abusewatch.sources.live.source import CaptureSettings, CaptureSource
 from abusewatch.sources.tcp import TcpSettings, TcpSource
@@ -246,7 +246,7 @@ class Daemon:
         self.desk.contacts, self.desk.digests = desk.contacts, desk.digests
         self.store.budgets = setup.config.budgets.limits()
         self.correlator.silenced_by = self._silence(setup)
-        if setup.rules != old.rules or not _same(setup.inventory, old.inventory):
+        if (setup.rules, setup.config.engine) != (old.rules, old.config.engine) or not _same(setup.inventory, old.inventory):
             self.intake.swap(lambda _: self._pipeline(setup))
         self._declare()
         self._log.info(
@@ -345,7 +345,9 @@ class Daemon:
         return Intake(feeds, self._pipeline(setup), self.telemetry)
 
     def _pipeline(self, setup: Setup) -> Pipeline:
-        return Pipeline(setup.rules, setup.inventory, self.correlator)
+        workers = setup.config.engine.workers
+        crew = Crew(setup.rules, setup.inventory, workers) if workers > 1 else None
+        return Pipeline(setup.rules, setup.inventory, self.correlator, decider=crew)
 
     def _words(self) -> str:
         wrong = self.problems() if self.ready.is_set() else []
@@ -394,7 +396,7 @@ class Daemon:
 
         def stands(rule: Rule, pipeline: Pipeline) -> Account:
             slot = pipeline.inventory.slots.find(hi, lo)
-            return standing(pipeline.engine, pipeline.inventory, rule, offender, slot)
+            return pipeline.decider.standing(rule, offender, slot)
 
         rules = [rule for rule in setup.rules if words.get("rule", rule.id) == rule.id]
         try:

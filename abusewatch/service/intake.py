@@ -46,7 +46,7 @@ class Intake:
         self.beat = time.monotonic()
         self.newest_us = 0
         self._pipeline = pipeline
-        pipeline.engine.coverage = self.coverage
+        pipeline.decider.coverage = self.coverage
         self._telemetry = telemetry
         self._next: Callable[[Pipeline], Pipeline] | None = None
         self._stopping = threading.Event()
@@ -114,8 +114,9 @@ class Intake:
 
     @property
     def troubles(self) -> list[str]:
-        """Name the interfaces that nobody captures."""
-        return [trouble for feed in self.feeds if isinstance(feed.source, CaptureSource) and (trouble := feed.source.trouble)]
+        """Name the interfaces that nobody captures, and the engine processes that were lost."""
+        found = [feed.source.trouble for feed in self.feeds if isinstance(feed.source, CaptureSource)]
+        return [trouble for trouble in (*found, self._pipeline.decider.trouble) if trouble]
 
     def _count(self) -> None:
         """Bring the metrics up to what the parts have counted; by the worker, since the parts are its own."""
@@ -126,15 +127,15 @@ class Intake:
             "twins": (telemetry.rejected.labels("exported_twice"), pipeline.twins.dropped),
             "late": (telemetry.late, pipeline.panes.late_rows),
             "panes": (telemetry.shed.labels("panes"), pipeline.panes.split_panes),
-            "conversations": (telemetry.shed.labels("conversations"), pipeline.conversations.shed),
-            "marks": (telemetry.shed.labels("marks"), pipeline.conversations.marks.shed),
-            "followed": (telemetry.shed.labels("followed"), pipeline.conversations.levels.thinned),
-            "windows": (telemetry.shed.labels("windows"), pipeline.engine.shed_rows),
-            "episodes": (telemetry.shed.labels("episodes"), pipeline.engine.episodes.shed),
             "slots": (telemetry.shed.labels("slots"), pipeline.inventory.slots.refused),
         }
-        for rule, seat in pipeline.engine.seats:
-            for reason, total in seat.faults.items():
+        counted |= {
+            "ends": (telemetry.engine_ends, pipeline.decider.ends),
+            "lost rows": (telemetry.engine_lost_rows, pipeline.decider.lost_rows),
+        }
+        counted |= {table: (telemetry.shed.labels(table), total) for table, total in pipeline.decider.shed.items()}
+        for rule, faults in pipeline.decider.faults.items():
+            for reason, total in faults.items():
                 counted[f"{rule} {reason}"] = (telemetry.detector_faults.labels(rule, reason), total)
         for key, (counter, total) in counted.items():
             self._meters.setdefault(key, Meter(counter)).advance(total)
@@ -180,12 +181,14 @@ class Intake:
                 self._guarded("detect", partial(self._flows, feed, self._metered[feed.number].flush()))
         self._guarded("detect", self._pipeline.flush)
         self._count()
+        self._pipeline.decider.stop()
 
     def _rest(self) -> None:
         if self.feeds:
             self.feeds[0].source.wait(WAIT_SECS)
         else:
             self._stopping.wait(WAIT_SECS)
+        self._guarded("detect", self._pipeline.settle)
         silent_us = int((time.monotonic() - self._moved) * 1e6)
         if self.newest_us and silent_us > IDLE_US:
             self._guarded("detect", partial(self._pipeline.advance, self.newest_us + silent_us))
@@ -248,8 +251,9 @@ class Intake:
         if self._next is not None:
             change, self._next = self._next, None
             self._guarded("detect", self._pipeline.flush)
+            self._pipeline.decider.stop()
             self._pipeline = change(self._pipeline)
-            self._pipeline.engine.coverage = self.coverage
+            self._pipeline.decider.coverage = self.coverage
 
     def _answer(self) -> None:
         until = time.monotonic() + ANSWER_SECS

@@ -90,6 +90,7 @@ class Conversations:
 
     def _followed(self, rows: Columns) -> Columns:
         if not r.length(rows):
+            self.levels.rest()
             return rows
         rows = rows | {"key": pairs.key_of(rows)}
         follow, raised = self.levels.admit(rows["slot"], rows["key"])

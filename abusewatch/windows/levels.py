@@ -44,6 +44,10 @@ class Levels:
         self.thinned += int(len(follow) - np.count_nonzero(follow))
         return follow, raised
 
+    def rest(self) -> None:
+        """A pane brought nothing: levels fall as they do for an address that is silent while others are not."""
+        self._level -= self._level > 0
+
     def follows(self, slot: Array, key: U64) -> Array:
         """Whether conversations are followed at the level of their slot."""
         level = self._level[slot]

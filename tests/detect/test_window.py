@@ -103,10 +103,16 @@ def window(**settings):
     return Window(**({"length_us": 300 * SECOND, "pane_us": 5 * SECOND, "gates": ({"n": 20.0},), "evidence": ("frame",)} | settings))
 
 
+def put(held, end_us, rows, origin, slots=1):
+    """A pane with rows for the rule."""
+    held.add(end_us, rows, origin, NONE, slots)
+    held.turn(end_us, slots)
+
+
 def test_fresh_and_merged_blocks_say_the_same():
     held = window()
     for n in range(20):
-        held.add((n + 1) * 5 * SECOND, block(30, seed=n), source(30), NONE, 1)
+        put(held, (n + 1) * 5 * SECOND, block(30, seed=n), source(30))
     rows = held.evidence_of(np.zeros(1, np.int32), 100 * SECOND)
     assert rows["weight"].sum() == 600
     assert r.length(rows) == 600
@@ -117,17 +123,17 @@ def test_fresh_and_merged_blocks_say_the_same():
 def test_what_has_left_the_window_is_gone():
     held = window(length_us=60 * SECOND)
     for n in range(100):
-        held.add((n + 1) * 5 * SECOND, block(30, seed=n), source(30), NONE, 1)
+        put(held, (n + 1) * 5 * SECOND, block(30, seed=n), source(30))
     assert held.rows_of(np.zeros(1, np.int32), 500 * SECOND)["weight"].sum() == 360
-    held.add(5000 * SECOND, block(1), source(1), NONE, 1)
+    put(held, 5000 * SECOND, block(1), source(1))
     assert held.size == 1
     assert held._totals["n"][0] == 1
 
 
 def test_candidates_are_asked_for_once_and_only_above_the_gate():
     held = window()
-    held.add(5 * SECOND, block(19, slot=3), source(19), NONE, 4)
-    held.add(10 * SECOND, block(30, slot=1), source(30), NONE, 4)
+    put(held, 5 * SECOND, block(19, slot=3), source(19), 4)
+    put(held, 10 * SECOND, block(30, slot=1), source(30), 4)
     assert held.unjudged
     assert held.candidates(5 * SECOND).tolist() == []
     assert held.candidates(10 * SECOND).tolist() == [1]
@@ -137,8 +143,8 @@ def test_candidates_are_asked_for_once_and_only_above_the_gate():
 
 def test_slots_may_grow_between_calls():
     held = window()
-    held.add(5 * SECOND, block(25, slot=0), source(25), NONE, 1)
-    held.add(10 * SECOND, block(25, slot=9000), source(25), NONE, 9001)
+    put(held, 5 * SECOND, block(25, slot=0), source(25))
+    put(held, 10 * SECOND, block(25, slot=9000), source(25), 9001)
     assert held.candidates(10 * SECOND).tolist() == [0, 9000]
 
 
@@ -155,7 +161,7 @@ def quiet(panes):
     held = window()
     for n in range(panes):
         rows = block(30, seed=n) | {"n?": np.zeros(30, np.bool_)}
-        held.add((n + 1) * 5 * SECOND, rows, source(30), NONE, 1)
+        put(held, (n + 1) * 5 * SECOND, rows, source(30))
     rows = held.rows_of(np.zeros(1, np.int32), panes * 5 * SECOND)
     return r.length(rows), rows["weight"].sum()
 
@@ -165,7 +171,7 @@ def test_a_spray_stays_within_the_budget(monkeypatch):
     monkeypatch.setattr(w, "QUIET_BUDGET", 1_000)
     held, most = window(gates=({"n": 2.0},)), 0
     for n in range(80):
-        held.add((n + 1) * 5 * SECOND, block(4000, groups=40, seed=n), source(4000), NONE, 1)
+        put(held, (n + 1) * 5 * SECOND, block(4000, groups=40, seed=n), source(4000))
         most = max(most, held.size)
     assert most <= 24_000, most
     assert held.shed_rows > 200_000
@@ -177,11 +183,31 @@ def test_a_group_of_which_more_was_let_go_than_is_held_is_not_known(monkeypatch)
     monkeypatch.setattr(w, "QUIET_BUDGET", 0)
     held = window()
     for n in range(20):
-        held.add((n + 1) * 5 * SECOND, block(30, groups=1, seed=n) | {"n?": np.zeros(30, np.bool_)}, source(30), NONE, 1)
+        put(held, (n + 1) * 5 * SECOND, block(30, groups=1, seed=n) | {"n?": np.zeros(30, np.bool_)}, source(30))
     group = block(1, groups=1)["group"]
     assert not held.known(group, np.array([100.0])).any()
     assert held.known(group, np.array([600.0])).all()
     assert held.known(group ^ np.uint64(1 << 63), np.array([1.0])).all()
-    held.add(3600 * SECOND, block(30, groups=1), source(30), NONE, 1)
-    held.add(7200 * SECOND, block(30, groups=1), source(30), NONE, 1)
+    put(held, 3600 * SECOND, block(30, groups=1), source(30))
+    put(held, 7200 * SECOND, block(30, groups=1), source(30))
     assert held.known(group, np.array([1.0])).all()
+
+
+def test_what_others_bring_settles_nothing(monkeypatch):
+    """When rows are merged, and which of them stay, hangs on the clock and on their own group, whoever else has rows, while there is room."""
+    monkeypatch.setattr(w, "MERGED_ROWS", 400)
+    alone, among = window(length_us=3600 * SECOND), window(length_us=3600 * SECOND)
+    for n in range(60):
+        mine = block(300, slot=1, seed=n) | {"group": np.full(300, 7, np.uint64)}
+        theirs = block(300, seed=n) | {"group": np.full(300, 9, np.uint64)}  # in the same bucket
+        now = (n + 1) * 5 * SECOND
+        rows = r.join([theirs, mine] if n % 2 else [theirs])
+        among.add(now, rows | {"at": np.arange(r.length(rows))}, source(r.length(rows)), NONE, 2)
+        if n % 2:
+            alone.add(now, mine, source(300), NONE, 2)
+        for held in (alone, among):
+            held.turn(now, 2)
+        rows_of = [held.rows_of(np.array([1]), now) for held in (alone, among)]
+        one, other = (sorted(zip(rows["chance"].tolist(), rows["weight"].tolist(), strict=True)) if rows else [] for rows in rows_of)
+        assert one == other
+    assert alone.shed_rows > 0
