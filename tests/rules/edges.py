@@ -209,12 +209,27 @@ def spread_scan(count, well, severity, secs, port, *, protocol="tcp", other=None
         yield Edge("another protocol", "", asked(count + 9, gap=quick, port=port, protocol=other))
 
 
+PEERS = (4001, 4662, 6346, *range(6881, 6890), 7680, 8333, 9735, 18080, 26656, 30303, 51413)
+
+
 def address_scan():
     yield from spread_scan(20, 6, "medium", 300, 8443, other="udp")
     yield Edge("half on another port", "", asked(19) + asked(19, begin=0.5, first=100, port=9443, sport=40_000))
     quick = {"gap": 1.0}
     yield Edge("two hundred", "high", asked(200, **quick))
     yield Edge("one less than two hundred", "medium", asked(199, **quick))
+    yield Edge("answered and acknowledged", "", asked(40, **REPLIED | {"flags": "SRA", "packets": 3}))
+    yield Edge("refused and acknowledged", "medium", asked(20, answer="refused", flags="SRA"))
+    for port in PEERS:
+        yield Edge(f"peers on {port}", "", asked(99, gap=0.5, port=port))
+    peers = {"port": 8333, "gap": 0.5}
+    yield Edge("a hundred on a port of peers", "medium", asked(100, **peers))
+    few = asked(11, first=500, sport=40_000, **REPLIED | {"port": 8333, "gap": 0.2})
+    yield Edge("a hundred on a port of peers, as many answer as may", "medium", few + asked(100, begin=10, **peers))
+    yield Edge("a hundred on a port of peers, one more answers", "", few + asked(1, first=900, begin=9, sport=50_000, **REPLIED | {"port": 8333}) + asked(100, begin=10, **peers))
+    more = asked(22, first=500, sport=40_000, **REPLIED | {"port": 8333, "gap": 0.2})
+    yield Edge("two hundred on a port of peers, as many answer as may", "high", more + asked(200, begin=10, **peers))
+    yield Edge("two hundred on a port of peers, one more answers", "", more + asked(1, first=900, begin=9, sport=50_000, **REPLIED | {"port": 8333}) + asked(200, begin=10, **peers))
     answered = asked(66, first=500, gap=0.2, sport=40_000, **REPLIED)
     yield Edge("two hundred, as many answer as may", "high", answered + asked(200, begin=20, **quick))
     yield Edge("two hundred, one more answers", "", answered + asked(1, first=900, begin=15, sport=50_000, **REPLIED) + asked(200, begin=20, **quick))
@@ -236,6 +251,9 @@ def sip_scan():
 
 def udp_address_scan():
     yield from spread_scan(40, 4, "medium", 300, 27015, protocol="udp", other="tcp")
+    yield Edge("short questions", "medium", asked(40, gap=0.5, port=27015, protocol="udp", octets=599))
+    yield Edge("long datagrams", "", asked(80, gap=0.5, port=27015, protocol="udp", octets=600))
+    yield Edge("two short ones each", "medium", asked(40, gap=0.5, port=27015, protocol="udp", packets=2, octets=1100))
     for port in (53, 123, 443, 5060):
         yield Edge(f"port {port}", "", asked(80, gap=0.5, port=port, protocol="udp"))
     yield Edge("half on another port", "", asked(39, gap=0.5, port=27015, protocol="udp") + asked(39, begin=0.2, gap=0.5, first=100, port=27016, protocol="udp", sport=40_000))
@@ -285,6 +303,13 @@ def port_scan():
 
     yield Edge("twenty", "medium", ports(20))
     yield Edge("twenty of UDP", "medium", ports(20, protocol="udp"))
+    yield Edge("twenty short questions of UDP", "medium", ports(20, protocol="udp", octets=599))
+    yield Edge("long datagrams", "", ports(40, protocol="udp", octets=600))
+    yield Edge("two short ones each", "medium", ports(20, protocol="udp", packets=2, octets=1100))
+    yield Edge("long segments of TCP", "medium", ports(20, octets=900))
+    yield Edge("a trace of the way", "", ports(192, protocol="udp", gap=0.1, first=33_434))
+    yield Edge("below and above its ports", "medium", ports(10, protocol="udp", first=33_424) + ports(10, protocol="udp", first=33_626, begin=0.2))
+    yield Edge("its ports over TCP", "medium", ports(20, first=33_434))
     yield Edge("ten of each", "medium", ports(10) + ports(10, begin=0.2, protocol="udp"))
     yield Edge("refused", "medium", ports(20, answer="refused"))
     yield Edge("nineteen", "", ports(19))
@@ -375,15 +400,32 @@ def tcp_flood():
     yield Edge("SYN are another rule's", "", volley(30_000, flags="S"))
     yield Edge("SYN of answers", "high", volley(10_000, flags="SA"))
     yield Edge("resets", "high", volley(10_000, flags="R"))
+    yield Edge("resets that acknowledge nothing are no answers", "high", volley(10_000, flags="A") + answers(10_000, flags="R"))
+    yield Edge("resets that acknowledge are answers", "", volley(10_000, flags="A") + answers(10_000, flags="RA"))
     yield Edge("a SYN that comes in is an answer", "", volley(10_000, flags="A") + answers(300, flags="S"))
 
 
+TELEMETRY = (162, 514, 1514, 2055, 2152, 4739, 4789, 6081, 6343, 6514, 8125, 9995, 9996, 12201)
 SERVED = (17, 19, 53, 123, 161, 389, 1900, 3702, 5353, 11211)
 
 
 def udp_flood():
     base = {"protocol": "udp", "port": 9999}
-    yield from flood(3000, 8, "high", {"protocol": "tcp", "flags": "A"}, ports=((16, "high"), (17, "")), **base)
+    yield from flood(3000, 25, "high", {"protocol": "tcp", "flags": "A"}, ports=((16, "high"), (17, "")), **base)
+    many = [base | {"port": 9000 + k} for k in range(17)]
+    yield Edge("long datagrams to many ports", "high", both(volley(177, octets=600, **each) for each in many))
+    yield Edge("shorter ones", "", both(volley(177, octets=590, **each) for each in many))
+    yield Edge("what comes back is not what is sent", "", both(volley(177, octets=400, **each) + answers(6, octets=9000, protocol="udp", port=each["port"]) for each in many))
+    for port in TELEMETRY:
+        yield Edge(f"telemetry on {port}", "", volley(9000, protocol="udp", port=port))
+    told = {"protocol": "udp", "port": 514}
+    yield Edge("too much for telemetry", "high", volley(200_000, **told))
+    yield Edge("nearly", "", volley(199_000, **told))
+    yield Edge("too much of it", "high", volley(4000, octets=125_000, **told))
+    yield Edge("nearly so much of it", "", volley(4000, octets=124_900, **told))
+    yield Edge("half telemetry", "", volley(3000, **told) + volley(3000, **base))
+    yield Edge("more than half is none", "high", volley(3000, **told) + volley(3000, **base) + volley(3000, **base | {"port": 9998}))
+    yield Edge("what comes in from there tells nothing", "high", volley(3000, **base) + both(answers(1, protocol="udp", port=514, sport=41_000 + k) for k in range(40)))
     yield Edge("forty megabit", "high", volley(400, octets=125_000, **base))
     yield Edge("a little less", "", volley(400, octets=124_900, **base))
     yield Edge("forty megabit and half of it comes back", "", volley(400, octets=125_000, **base) + answers(200, protocol="udp", port=9999))
@@ -395,18 +437,24 @@ def udp_flood():
         yield Edge(f"answers of a service on {port}", "", volley(9000, protocol="udp", port=50_000, sport=port))
         yield Edge(f"answers to a client on {port} speak for it", "", volley(3000, **base | {"sport": port}) + answers(2000, **base | {"sport": port}))
         yield Edge(f"what comes in on {port} is an answer", "", volley(3000, **base) + answers(500, protocol="udp", port=9999, sport=port))
-    yield Edge("forty megabit with what comes back", "", volley(400, octets=120_000, **base) + answers(40, octets=125_000, protocol="udp", port=9999))
+    yield Edge("forty megabit with what comes back", "", volley(400, octets=120_000, **base) + answers(15, octets=400_000, protocol="udp", port=9999))
 
 
 def icmp_flood():
     base = {"protocol": "icmp", "port": 2048, "sport": 0}
     yield from flood(3000, 8, "high", {"protocol": "udp", "port": 9999, "sport": 40_000}, **base)
+    pongs = {"protocol": "icmp", "port": 0, "sport": 0}
+    yield Edge("a thousand a second, answered", "high", volley(10_000, **base) + answers(10_000, **pongs))
+    yield Edge("one less, answered", "", volley(9_999, **base) + answers(9_999, **pongs))
     yield Edge("forty megabit", "high", volley(400, octets=125_000, **base))
     yield Edge("a little less", "", volley(400, octets=124_900, **base))
     yield Edge("forty megabit and half of it comes back", "", volley(400, octets=125_000, **base) + answers(200, protocol="icmp", port=0, sport=0))
     yield Edge("forty megabit come in", "", volley(400, octets=125_000, src=OUT, dst=OWN, **base) + volley(20, **base))
     yield Edge("of IPv6", "high", [one(0.1 + 5 * k, "[2001:db8:42::7]", 0, "[2001:db8:9::1]", 128 << 8, protocol="icmp6", packets=1500, octets=90_000, secs=4.7) for k in range(2)])
     yield Edge("forty megabit with what comes back", "", volley(400, octets=120_000, **base) + answers(40, octets=125_000, protocol="icmp", port=0, sport=0))
+
+
+UNREACHABLE = 3 << 8 | 3  # ICMP type and code, where a port would be
 
 
 def carpet_flood():
@@ -418,8 +466,13 @@ def carpet_flood():
     yield Edge("one less", "", carpet(9_999))
     yield Edge("fifteen hosts", "", carpet(20_000, 15))
     yield Edge("in five seconds and then silence", "", both(volley(420, halves=1, protocol="udp", port=9999, dst=f"203.0.113.{k + 1}") for k in range(16)))
-    yield Edge("as many answers as may be", "high", carpet(10_000) + answers(1249, protocol="udp", port=9999, dst="203.0.113.1"))
-    yield Edge("one answer more", "", carpet(10_000) + answers(1250, protocol="udp", port=9999, dst="203.0.113.1"))
+    yield Edge("as many answers as may be", "high", carpet(10_000) + answers(199, protocol="udp", port=9999, dst="203.0.113.1"))
+    yield Edge("one answer more", "", carpet(10_000) + answers(200, protocol="udp", port=9999, dst="203.0.113.1"))
+    yield Edge("that nobody listens is no answer", "high", carpet(10_000) + answers(5000, protocol="icmp", port=0, sport=UNREACHABLE, dst="203.0.113.1"))
+    yield Edge("nor is that of IPv6", "high", carpet(10_000) + answers(5000, protocol="icmp6", port=0, sport=1 << 8, dst="203.0.113.1"))
+    yield Edge("an echo is an answer", "", carpet(10_000) + answers(5000, protocol="icmp", port=0, sport=0, dst="203.0.113.1"))
+    yield Edge("a port of such a number is none", "", carpet(10_000) + answers(5000, port=443, sport=UNREACHABLE, dst="203.0.113.1"))
+    yield Edge("a flood of that", "high", carpet(10_000, protocol="icmp", port=UNREACHABLE, sport=0))
     yield Edge("eighty megabit", "high", carpet(1600, octets=62_500))
     yield Edge("a little less", "", carpet(1600, octets=62_400))
     yield Edge("eighty megabit come in", "", both(volley(100, octets=63_000, protocol="udp", port=9999, src=f"203.0.113.{k + 1}", dst=OWN) for k in range(16)) + carpet(160))
@@ -429,8 +482,8 @@ def carpet_flood():
     yield Edge("from port 53 over TCP", "high", carpet(10_000, protocol="tcp", flags="A", sport=53))
     for port in (53, 123):
         yield Edge(f"answers of a service on {port}", "", carpet(30_000, sport=port))
-    yield Edge("what comes back is not sent", "", carpet(9_900) + answers(200, protocol="udp", port=9999, dst="203.0.113.1"))
-    yield Edge("eighty megabit with what comes back", "", carpet(1600, octets=60_000) + answers(80, octets=62_500, protocol="udp", port=9999, dst="203.0.113.1"))
+    yield Edge("what comes back is not sent", "", carpet(9_900) + answers(150, protocol="udp", port=9999, dst="203.0.113.1"))
+    yield Edge("eighty megabit with what comes back", "", carpet(1600, octets=60_000) + answers(20, octets=250_000, protocol="udp", port=9999, dst="203.0.113.1"))
 
 
 # --- names, web, half-open ---------------------------------------------------------------------------------------------------------------------------
@@ -574,6 +627,14 @@ def syn_flood_half_open():
 
     yield Edge("enough", "high", [*half(660)])
     yield Edge("too few", "", [*half(590)])
+    def retried(n, *, begin=0.0, gap=0.05, sport=1024):
+        return both(talk(begin + k * gap, OUT, 443, sport=sport + k, packets=1, flags="S", answer="refused", secs=0.0) for k in range(n))
+
+    yield Edge("a client that retries", "", retried(1000))
+    yield Edge("a hundred refused a second", "high", retried(6200, gap=0.009))
+    yield Edge("not quite so many", "", retried(5900, gap=0.009))
+    yield Edge("as many answered as refused", "", [*half(350, gap=0.1), *retried(350, gap=0.1, begin=0.05, sport=30_000)])
+    yield Edge("more answered than refused", "high", [*half(400, gap=0.09), *retried(300, gap=0.09, begin=0.05, sport=30_000)])
     yield Edge("in a hundred seconds", "", [*half(660, gap=0.16)])
     yield Edge("in under a minute", "high", [*half(660, gap=0.08)])
     yield Edge("one in ten is used", "high", [*half(660, gap=0.07), *used(70, begin=40, gap=0.05)])

@@ -16,6 +16,10 @@ EQUAL = {
     ("smtp-spam", "measure reached: where: part 2 of and left out"): "",
     ("smtp-spam", "when 0: part 2 of and left out"): "",
     ("smtp-spam", "when 0: part 2 of and: 3 a third less"): "",
+    ("address-scan", "when 0: part 3 of and: part 1 of or: 0.5 half more"): "all of a group is to one port",
+    ("address-scan", "when 0: part 3 of and: part 1 of or: 0.5 a third less"): "all of a group is to one port",
+    ("address-scan", "when 1: part 3 of and: part 1 of or: 0.5 half more"): "all of a group is to one port",
+    ("address-scan", "when 1: part 3 of and: part 1 of or: 0.5 a third less"): "all of a group is to one port",
     ("syn-flood", "where: part 2 of and: part 1 of or: part 1 of and left out"): "what is not outbound is inbound, and taken anyway",
 }
 """Ways to break a rule that change nothing, and why."""
