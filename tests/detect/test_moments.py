@@ -10,7 +10,7 @@ from tests.flows import T0, flows
 def test_a_near_miss_says_how_near():
     found = account("address-scan", *s.address_scan(17))
     assert (found.verdict, found.seen, found.matched) == ("near", 17, 17)
-    assert [clause.words for clause in found.best.clauses] == ["failed 17 of 20 (85 %)", "holds"]
+    assert [clause.words for clause in found.best.clauses] == ["failed 17 of 20 (85 %)", "holds", "holds"]
     assert found.gate == "failed 17, needs 20"
     assert found.best.near == 0.85
     assert found.best.rows == 17
@@ -31,7 +31,7 @@ def test_what_fired_has_its_first_and_its_furthest_window():
     found = account("address-scan", *s.address_scan(40))
     assert found.verdict == "fired"
     assert found.first.measures["failed"] <= found.best.measures["failed"] == 40
-    assert found.findings[0].measures == {"failed": 40, "hosts": 40, "span_minutes": pytest.approx(found.best.measures["span_minutes"], abs=1e-4)}
+    assert found.findings[0].measures == {"failed": 40, "hosts": 40, "equals": 0, "span_minutes": pytest.approx(found.best.measures["span_minutes"], abs=1e-4)}
     assert found.best.filled.startswith("40 >= 20 and 40 / 40 >= 0.75")
 
 
