@@ -226,12 +226,21 @@ class Runner:
         starts = starts_of(rows["group"])
         number = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(order))))
         groups = Groups(starts, number, rows["weight"])
+        values = {m.name: m.over(rows, groups) for m in self._measures}
         fair = _fair(rows, groups)
-        values = {m.name: m.over(rows, groups, fair) for m in self._measures}
+        if fair is not None:
+            values |= self._in_proportion(rows, groups, fair, values)
         values["span_minutes"] = self._span_minutes(rows, groups)
         if self.seat:
             values |= self.seat.over(rows, groups)
         return Weighed(end_us, rows, groups, values)
+
+    def _in_proportion(self, rows: Columns, groups: Groups, fair: Mask, values: Mapping[str, F64]) -> dict[str, F64]:
+        """Different values as they stand to each other among the rows that are fair, and together as many as are proved: none more than was counted."""
+        told = {m.name: m.over(rows, groups, fair) for m in self._measures if m.distinct}
+        many = [np.where(count > 0, values[name] / np.maximum(count, 1), np.inf) for name, count in told.items()]
+        scale = np.minimum.reduce(many) if many else np.ones(groups.count)
+        return {name: count * np.where(np.isinf(scale), 0.0, scale) for name, count in told.items()}
 
     def _judge(self, weighed: Weighed) -> Iterator[Firing]:
         if self.seat and self.seat.lost:
@@ -361,11 +370,16 @@ class _CompiledMeasure:
         value = mask * self._number(picked, sampled=sampled)
         return value / self._window_secs if self._measure.function == "rate" else value
 
-    def over(self, rows: Columns, groups: Groups, fair: Mask | None) -> F64:
-        """The measure of every group; where different values are counted, among the rows that are `fair`."""
+    @property
+    def distinct(self) -> bool:
+        """Whether it counts different values."""
+        return self._measure.function == "distinct"
+
+    def over(self, rows: Columns, groups: Groups, among: Mask | None = None) -> F64:
+        """The measure of every group, `among` some of its rows (None: all)."""
         m, mask = self._measure, rows[self._mask]
-        if m.function == "distinct" and fair is not None:
-            mask = mask & fair
+        if among is not None:
+            mask = mask & among
         if m.function in LINEAR:
             return self._linear(rows, groups, mask, rows[self._column])
         if m.function == "count":
