@@ -8,7 +8,8 @@ import numpy as np
 
 from abusewatch.detect.compile import compile_groups, compile_rows
 from abusewatch.detect.episodes import PROTOCOLS
-from abusewatch.detect.expression import Logic, Node, RuleError, text
+from abusewatch.detect.expression import RuleError, text
+from abusewatch.detect.matching import parts
 from abusewatch.detect.nearness import Clause, clauses, filled, nearness, number
 from abusewatch.detect.parse import parse
 from abusewatch.detect.rule import Key, Raise, Rule
@@ -181,20 +182,15 @@ class Watch:
 
 def _spoken(rule: Rule) -> list[tuple[str, Any]]:
     """The parts of `where` that must all hold, each in the words of the rule's author."""
-    where = rule.match.where
-    if where is None:
+    bound = parts(rule.match.where)
+    if not bound:
         return []
-    bound = _parts(where)
     try:
-        written = _parts(parse(rule.match.where_text))
+        written = parts(parse(rule.match.where_text))
     except RuleError:
         written = bound
     words = written if len(written) == len(bound) else bound
     return [(text(said), compile_rows(part)) for said, part in zip(words, bound, strict=True)]
-
-
-def _parts(node: Node) -> tuple[Node, ...]:
-    return node.parts if isinstance(node, Logic) and node.op == "and" else (node,)
 
 
 def _panes(rows: Columns) -> tuple[tuple[int, int], ...]:

@@ -5,22 +5,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from abusewatch.detect import keys, measures
-from abusewatch.detect.binding import bind_set
 from abusewatch.detect.coded.seat import Seat
 from abusewatch.detect.compile import Condition, compile_groups, compile_rows, compile_values
-from abusewatch.detect.expression import In, Name, names
+from abusewatch.detect.expression import names
 from abusewatch.detect.gate import implied
 from abusewatch.detect.hot import Held, Hot
+from abusewatch.detect.matching import Matching
 from abusewatch.detect.measures import F64, Groups, Mask
 from abusewatch.detect.rule import Measure, Raise, Rule
 from abusewatch.detect.sieve import Floor, Turn, floor
 from abusewatch.detect.source import Source
 from abusewatch.detect.thinning import ALL
 from abusewatch.detect.thresholds import alternatives
-from abusewatch.detect.views import View
+from abusewatch.detect.views import Picked, View
 from abusewatch.detect.window import Window
 from abusewatch.model import kinds
 from abusewatch.model import rows as r
@@ -83,10 +82,7 @@ class Runner:
         """Without gates (`detect.explain`) the rows of everybody are kept and judged, which only a few addresses can be given."""
         self.rule = rule
         match = rule.match
-        self._where = compile_rows(match.where)
-        # An excepted address counts on neither side: ours is left out when the episode is told (`episodes.exempted`), theirs here.
-        spared = In(Name("peer"), bind_set(list(rule.exempt.prefixes)), negated=True) if rule.exempt.prefixes else None
-        self._not_spared = compile_rows(spared)
+        self._matching = Matching(rule)
         self._measures = [_CompiledMeasure(m, match.window_secs) for m in rule.measures.values()]
         self.seat = Seat(rule.program) if rule.program else None
         self._raises: list[tuple[Raise, Condition]] = [(each, compile_groups(each.when)) for each in rule.raises]
@@ -108,7 +104,7 @@ class Runner:
         self.looks_back = self._hot is not None
         self.floor: Floor = (floor(rule, self.bounds) if self.looks_back else None) or Floor(0.0)
         self._sampled = rule.sampled.use == "lower_bound"
-        self.tacit = tuple(_tacit(rule))
+        self.tacit = self._matching.tacit
         self._next_us = 0
         self._step_us = match.step_secs * SECOND
 
@@ -119,7 +115,7 @@ class Runner:
 
     def add(self, view: View, end_us: int, slots: int, fired: Array) -> Columns:
         """Take the rows of a pane that the rule matches; those of groups in `fired` (sorted) are given back, with their evidence."""
-        at = self._matching(view)
+        at = self._matching.rows(view)
         return self._keep(self._hopeful(view, at, slots), view, end_us, slots, fired) if len(at) else {}
 
     def turn(self, turn: Turn, end_us: int, slots: int, fired: Array) -> Columns:
@@ -134,11 +130,11 @@ class Runner:
     def _held_of(self, view: View | None, end_us: int) -> Held | None:
         if view is None:
             return None
-        at = self._matching(view)
+        at = self._matching.rows(view)
         return Held(view, at, end_us) if len(at) else None
 
     def _gate_values(self, view: View, at: Index) -> Mapping[str, Array]:
-        picked = _Picked(view, at)
+        picked = Picked(view, at)
         return {m.name: m.gate_value(picked, sampled=self._sampled) for m in self._gated}
 
     def _hopeful(self, view: View, at: Index, slots: int) -> Index:
@@ -151,7 +147,7 @@ class Runner:
     def _keep(self, at: Index, view: View, end_us: int, slots: int, fired: Array) -> Columns:
         if not len(at):  # nobody brings enough
             return {}
-        picked = _Picked(view, at)
+        picked = Picked(view, at)
         rows: Columns = {"at": at, "slot": picked["slot"], "weight": picked["weight"]}
         rows["group"] = self.groups(view, at)
         rows["chance"], rows["reach"] = picked.shared("chance", _chance), np.broadcast_to(ALL, at.shape)
@@ -171,7 +167,7 @@ class Runner:
     def groups(self, view: View, at: Index) -> U64:
         """Hash the group of some rows of a view."""
         per = self.rule.match.per
-        return _Picked(view, at).shared(f"group {', '.join(key.text for key in per)}", lambda v: keys.hashes(per, v, ours=True))
+        return Picked(view, at).shared(f"group {', '.join(key.text for key in per)}", lambda v: keys.hashes(per, v, ours=True))
 
     def _held(self, rows: Columns, source: Source, fired: Array) -> Columns:
         mine = np.isin(rows["group"], fired) if len(fired) else np.zeros(0, np.bool_)
@@ -208,16 +204,6 @@ class Runner:
         rows = self.window.evidence_of(slots[starts_of(slots)], end_us)
         wanted = np.isin(rows["group"], np.array([f.group for f in firings], np.uint64))
         return {name: rows[name][wanted] for name in ("group", "weight", *self._evidence)}
-
-    def _matching(self, view: View) -> NDArray[np.intp]:
-        if not view.rows:
-            return np.zeros(0, np.intp)
-        mask = self._where(view).copy() if self._where else np.ones(view.rows, np.bool_)
-        if self._not_spared:
-            mask &= self._not_spared(view)
-        for _, holds in self.tacit:
-            mask &= holds(view)
-        return np.flatnonzero(mask)
 
     def weigh(self, end_us: int, rows: Columns) -> Weighed:
         """Bring rows of the window together by group and measure each."""
@@ -263,22 +249,6 @@ class Runner:
         return (high - low + 1) * (self._step_us / SECOND / 60)
 
 
-def _tacit(rule: Rule) -> Iterator[tuple[str, Callable[[View], Mask]]]:
-    """What a rule asks of a row without saying so, in words and as a condition."""
-    match = rule.match
-    source = any(key.column == "src" for key in match.per)
-    if match.on == "record":
-        if not names(match.where) & {"transit", "spoofed"}:
-            yield "one end is ours", lambda view: ~view["transit"]
-        if source:  # our side must be the source: nobody is charged with what others send
-            yield "our side sent it", lambda view: view.stored("outbound")
-    elif source:
-        yield "our side started it", lambda view: view["initiator"]
-    if rule.sampled.use in {"none", "rule"}:
-        instead = f"; {rule.sampled.rule} judges those" if rule.sampled.rule else ""
-        yield f"not sampled (the rule is off for sampled records{instead})", lambda view: view["sampling_rate"] <= 1
-
-
 def _chance(view: View) -> Array:
     """A number a row that decides which rows stay when there are too many, the same in every run; rows that share it are alike."""
     return mix(*(view[name] for name in ("peer_hi", "peer_lo", "own_port", "peer_port", "start_us", "end_us", "bytes", "frame")))
@@ -286,36 +256,6 @@ def _chance(view: View) -> Array:
 
 def _reads_answers(rule: Rule) -> bool:
     return any("inbound" in names(m.where) for m in rule.measures.values())
-
-
-class _Picked(View):
-    """A view narrowed to some rows, column by column as they are asked for."""
-
-    def __init__(self, view: View, at: NDArray[np.intp]) -> None:
-        super().__init__({}, {})
-        self._view = view
-        self._at = at
-        self._whole = len(at) == view.rows  # then nothing is copied
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        if self._whole:
-            return self._view[name]
-        if name not in self._made:
-            self._made[name] = r.pick(self._view[name], self._at)
-        return self._made[name]
-
-    def shared(self, name: str, make: Callable[[View], Array]) -> Array:
-        """A column that other rules compute too: of the whole view and once when most rows are picked, else of these rows only."""
-        if len(self._at) * 2 >= self._view.rows:
-            return self._view.once(name, make)[self._at]
-        return make(self)
-
-    @property
-    def rows(self) -> int:
-        return len(self._at)
-
-    def stored(self, name: str) -> np.ndarray:
-        return self._view.stored(name) if self._whole else r.pick(self._view.stored(name), self._at)
 
 
 class _CompiledMeasure:
