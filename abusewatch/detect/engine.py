@@ -105,6 +105,7 @@ class Engine:
             runner.window.turn(pane.end_us, slots)
             changed += self._judge(runner, rows, fired, pane)
         compact([runner.window for runner in self._runners])
+        seen["record"].rest()
         self._grown.update(dict.fromkeys(changed))
         due = [key for key in self._grown if pane.last or self.episodes.is_due(key, pane.end_us) or self.episodes.is_over(key, pane.end_us)]
         for key in due:

@@ -84,7 +84,8 @@ class Sieve:
 
     floor: Floor
     grace_us: int
-    _held: tuple[View, int] | None = None
+    _held: tuple[View, Index, int] | None = None
+    """The pane before, the bucket of each of its rows, and its end."""
     _until_us: NDArray[np.int64] = field(default_factory=lambda: np.full(1 << BITS, NEVER_US, np.int64))
 
     @property
@@ -94,15 +95,15 @@ class Sieve:
 
     def turn(self, view: View, end_us: int) -> Turn:
         """Take a pane; give its rows that matter so far, and those of the pane before."""
-        bucket = view.once("bucket", _buckets)
+        bucket = _buckets(view)
         above = self._above(view, bucket)
         self._until_us[above] = end_us + self.grace_us
-        held, self._held = self._held, (view, end_us) if view.rows else None
+        held, self._held = self._held, (view, bucket.astype(np.uint16), end_us) if view.rows else None
         now = _only(view, above.take(bucket))
         if held is None:
             return Turn(now, None)
-        before, before_us = held
-        return Turn(now, _only(before, (self._until_us >= before_us).take(before.once("bucket", _buckets))), before_us)
+        before, before_bucket, before_us = held
+        return Turn(now, _only(before, (self._until_us >= before_us).take(before_bucket)), before_us)
 
     def _above(self, view: View, bucket: Index) -> NDArray[np.bool_]:
         above = np.zeros(1 << BITS, np.bool_)

@@ -46,6 +46,10 @@ class View(Mapping[str, Array]):
             self._made[name] = make(self)
         return self._made[name]
 
+    def rest(self) -> None:
+        """Forget what was computed: the rules have done with this pane, though one may be looked back at."""
+        self._made.clear()
+
     def only(self, at: Array) -> "View":
         """Some rows by themselves; nothing of the others is kept."""
         return View(r.take(self._rows, at), self._derived)

@@ -113,6 +113,7 @@ class UdpSource:
         self._sockets = tuple(sockets)
         self._ring: Ring | None = None
         self._head = self._tail = 0  # ever received into, ever released from the ring; the difference is what waits
+        self._origin = 0  # what the first slot was last counted as
         self._received = self._bytes = self._unlisted = self._oversized = self._exporters_full = self._ring_full = 0
         self._kernel_drops = 0
         self._received_us = 0
@@ -156,7 +157,7 @@ class UdpSource:
         count = min(self._head - self._tail, max_datagrams)
         if count <= 0 or self._ring is None:
             return None
-        first = self._tail % self._ring.slots
+        first = (self._tail - self._origin) % self._ring.slots
         part = slice(first, min(first + count, self._ring.slots))
         return Taken(self._ring.look(part), self._ring.lengths[part], self._ring.exporter[part], self._received_us)
 
@@ -206,7 +207,11 @@ class UdpSource:
         ring = self._ring
         if ring is None:
             return 0
-        first = self._head % ring.slots
+        if self._head == self._tail:
+            # Nobody looks at any slot: begin anew with those that were used last, which the processor still has at hand.
+            # A worker that keeps up then needs a few of them, and the memory of the others is never taken.
+            self._origin = self._head
+        first = (self._head - self._origin) % ring.slots
         room = min(BATCH, ring.slots - first, ring.slots - (self._head - self._tail))
         if room <= 0:
             self._ring_full += 1

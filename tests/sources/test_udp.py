@@ -34,7 +34,7 @@ def take(source, wanted, secs=5):
     deadline = time.monotonic() + secs
     while len(got) < wanted and time.monotonic() < deadline:
         source.wait(0.05)
-        taken = source.take(10)
+        taken = source.take(min(10, wanted - len(got)))
         if taken is not None:
             rows = zip(taken.ring, taken.lengths, taken.exporter, strict=True)
             got += [(source.exporters.text(int(e)), r[: int(n)].tobytes()) for r, n, e in rows]
@@ -193,3 +193,26 @@ def test_a_flood_from_nobody_is_dropped_whole():
         counts = source.counts()
         assert source.take(1) is None
     assert counts.unlisted + counts.kernel_drops == 3000
+
+
+def used(source):
+    return sum(int(n) > 0 for n in source._ring.lengths)
+
+
+def test_a_worker_that_keeps_up_uses_few_slots():
+    with running() as source:
+        for i in range(40):
+            send(source, bytes([i + 1]))
+            assert [payload for _, payload in take(source, 1)] == [bytes([i + 1])]
+        assert used(source) == 1
+
+
+def test_a_worker_that_is_behind_finds_everything_where_it_was():
+    with running() as source:
+        send(source, b"first")
+        settle(source, 1)
+        for i in range(100):  # one always waits: the ring goes round
+            send(source, bytes([i + 1]))
+            settle(source, i + 2)
+            assert take(source, 1)[0][1] == (bytes([i]) if i else b"first")
+        assert used(source) == 64
