@@ -19,6 +19,7 @@ from abusewatch.model import rows as r
 from abusewatch.model.finding import Detection
 from abusewatch.model.flow import FlowBatch
 from abusewatch.shards.share import Faults, Share
+from abusewatch.windows import heap
 from abusewatch.windows.conversations import Conversations
 from abusewatch.windows.panes import SECOND, Pane, Panes
 from abusewatch.windows.twins import Twins
@@ -110,6 +111,7 @@ class Pipeline:
         engine: MakeEngine = Engine,
         decider: Decider | None = None,
     ) -> None:
+        heap.settle()
         self.inventory = inventory
         self.panes = Panes(lateness_us=lateness_us, restart=restart)
         self.twins = Twins()

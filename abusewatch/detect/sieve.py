@@ -16,8 +16,14 @@ from abusewatch.detect.hot import SHARE
 from abusewatch.detect.keys import all_v4
 from abusewatch.detect.rule import Key, Rule
 from abusewatch.detect.views import View
-from abusewatch.model import rows as r
+from abusewatch.model.compiled import kernel
+from abusewatch.model.rows import Array
 from abusewatch.windows.order import U64, Index
+
+KERNEL = kernel("abusewatch.detect._passes")
+
+U16 = NDArray[np.uint16]
+F64 = NDArray[np.float64]
 
 BITS = 16
 SHIFT = np.uint64(64 - BITS)
@@ -25,6 +31,7 @@ PEER_BITS = (24, 48)
 """Prefix lengths, v4 and v6, by which peers share a bucket. A rule that groups by wider networks is not served."""
 BASE = {"packets": ("packets", 1.0), "bytes": ("bytes", 1.0), "bits": ("bytes", 8.0)}
 """What a measure may add up: the column, and how many of it make one of its unit."""
+SUMMED = ("packets", "bytes")
 NEVER_US = -(1 << 62)
 
 
@@ -84,7 +91,7 @@ class Sieve:
 
     floor: Floor
     grace_us: int
-    _held: tuple[View, Index, int] | None = None
+    _held: tuple[View, U16, int] | None = None
     """The pane before, the bucket of each of its rows, and its end."""
     _until_us: NDArray[np.int64] = field(default_factory=lambda: np.full(1 << BITS, NEVER_US, np.int64))
 
@@ -95,37 +102,41 @@ class Sieve:
 
     def turn(self, view: View, end_us: int) -> Turn:
         """Take a pane; give its rows that matter so far, and those of the pane before."""
-        bucket = _buckets(view)
-        above = self._above(view, bucket)
+        bucket, sent = poured(view)
+        above = (sent["packets"] >= self.floor.packets) | (sent["bytes"] >= self.floor.bytes)
         self._until_us[above] = end_us + self.grace_us
-        held, self._held = self._held, (view, bucket.astype(np.uint16), end_us) if view.rows else None
+        held, self._held = self._held, (view, bucket, end_us) if view.rows else None
         now = _only(view, above.take(bucket))
         if held is None:
             return Turn(now, None)
         before, before_bucket, before_us = held
         return Turn(now, _only(before, (self._until_us >= before_us).take(before_bucket)), before_us)
 
-    def _above(self, view: View, bucket: Index) -> NDArray[np.bool_]:
-        above = np.zeros(1 << BITS, np.bool_)
-        if not view.rows:
-            return above
-        rate = view["sampling_rate"]
-        sampled = not (r.constant(rate) and rate[0] <= 1)
-        for name, least in (("packets", self.floor.packets), ("bytes", self.floor.bytes)):
-            if least < np.inf:
-                sent = view[name] * view.stored("outbound")
-                sent = sent * np.maximum(rate, 1).astype(np.float64) if sampled else sent
-                above |= np.bincount(bucket, weights=sent, minlength=1 << BITS) >= least
-        return above
-
 
 def _only(view: View, wanted: NDArray[np.bool_]) -> View:
     return view if wanted.all() else view.only(np.flatnonzero(wanted))
 
 
-def _buckets(view: View) -> Index:
+def poured(view: View) -> tuple[U16, dict[str, F64]]:
+    """The bucket of each row, and the packets and octets that our side sent in all rows of each; sampled ones count as many as they stand for."""
     if not view.rows:
-        return np.zeros(0, np.intp)
+        return np.zeros(0, np.uint16), {name: np.zeros(1 << BITS) for name in SUMMED}
+    if KERNEL is None:
+        return _poured(view)
+    bucket, sent = np.empty(view.rows, np.uint16), {name: np.zeros(1 << BITS) for name in SUMMED}
+    columns = (view[name] for name in ("packets", "bytes", "sampling_rate"))
+    KERNEL.pour(bucket, *sent.values(), view["slot"], view["peer_hi"], view["peer_lo"], view.stored("outbound").view(np.uint8), *columns)
+    return bucket, sent
+
+
+def _poured(view: View) -> tuple[U16, dict[str, F64]]:
+    bucket = _buckets(view)
+    weight = view.stored("outbound") * np.maximum(view["sampling_rate"], 1).astype(np.float64)
+    sent: dict[str, Array] = {name: np.bincount(bucket, weights=view[name] * weight, minlength=1 << BITS) for name in SUMMED}
+    return bucket.astype(np.uint16), sent
+
+
+def _buckets(view: View) -> Index:
     hi, lo = view["peer_hi"], view["peer_lo"]
     v4_net, v6_net = lo >> np.uint64(32 - PEER_BITS[0]), hi >> np.uint64(64 - PEER_BITS[1])
     if all_v4(hi, lo):

@@ -10,6 +10,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from abusewatch.model.compiled import kernel
+
+KERNEL = kernel("abusewatch.inventory._passes")
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MAPPED_HIGH = np.uint64(0xFFFF)
@@ -90,6 +94,10 @@ class Table:
         return out
 
     def _v4(self, lo: NDArray[np.uint64]) -> NDArray[np.int32]:
+        if KERNEL:
+            found = np.empty(len(lo), np.int32)
+            KERNEL.owners(found, lo, self._by_upper16, self.starts4, self.owners4)
+            return found
         out = self._by_upper16.take((lo >> np.uint64(16)).astype(np.uint16))
         split = np.flatnonzero(out == self.SPLIT)
         if len(split):

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from abusewatch.model.compiled import kernel
 from abusewatch.windows.order import mix
 
+KERNEL = kernel("abusewatch.inventory._passes")
 BUCKET_BITS = 18
 BUCKET_SHIFT = np.uint64(64 - BUCKET_BITS)
 NOBODY = np.zeros(1, np.uint64)  # stands behind the last key, so that an empty bucket has something to differ from
@@ -45,15 +47,16 @@ class Slots:
         Addresses only `heard` of, because somebody sent to them, may take half of the room: who sweeps our IPv6 space from outside must not
         take it from those who send.
         """
-        key = _key(hi, lo)
-        number, known = self._look_up(key)
-        if not known.all():
-            self._add(key[~known], self.capacity // 2 if heard else self.capacity)
-            number, known = self._look_up(key)
-            self.refused += int(len(known) - np.count_nonzero(known))
+        key, number = self._by_bucket(hi, lo)
+        self._search(key, number)
+        missed = number < 0
+        if missed.any():
+            self._add(key[missed], self.capacity // 2 if heard else self.capacity)
+            self._search(key, number)
+            self.refused += int(np.count_nonzero(number < 0))
         if self._heard is not None:
-            self._heard[number[known]] = True
-        return np.where(known, number, np.int32(-1))
+            self._heard[number[number >= 0]] = True
+        return number
 
     def pass_time(self, now_us: int) -> None:
         """Take back, at most once in `idle_us`, the numbers of addresses silent since the last time; nothing while half are free."""
@@ -73,21 +76,29 @@ class Slots:
 
     def find(self, hi: int, lo: int) -> int:
         """The slot of one address, -1 when it has none; gives none out."""
-        ends = np.array([hi], np.uint64), np.array([lo], np.uint64)
-        number, known = self._look_up(_key(*ends))
-        return int(number[0]) if known[0] else -1
+        key, number = self._by_bucket(np.array([hi], np.uint64), np.array([lo], np.uint64))
+        self._search(key, number)
+        return int(number[0])
 
-    def _look_up(self, key: NDArray[np.uint64]) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-        """Number of each key, and whether it is known. A table of buckets answers nearly all; where two keys share one, the search does."""
+    def _by_bucket(self, hi: NDArray[np.uint64], lo: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.int32]]:
+        """Key of each address, and its number as a table of buckets tells it, which answers nearly all; -1 where another key has the bucket."""
+        if KERNEL:
+            key, number = np.empty(len(hi), np.uint64), np.empty(len(hi), np.int32)
+            KERNEL.slots(key, number, hi, lo, self._bucket, self._by_number)
+            return key, number
+        key = _key(hi, lo)
         number = self._bucket[key >> BUCKET_SHIFT]
-        known = self._by_number[number] == key
-        if known.all() or not len(self._keys):
-            return number, known
-        missed = np.flatnonzero(~known)
+        number[self._by_number[number] != key] = -1
+        return key, number
+
+    def _search(self, key: NDArray[np.uint64], number: NDArray[np.int32]) -> None:
+        """Find the numbers still missing (-1) among all keys."""
+        missed = np.flatnonzero(number < 0)
+        if not len(missed) or not len(self._keys):
+            return
         at = np.searchsorted(self._keys, key[missed])
         at[at == len(self._keys)] = 0
-        number[missed], known[missed] = self._numbers[at], self._keys[at] == key[missed]
-        return number, known
+        number[missed] = np.where(self._keys[at] == key[missed], self._numbers[at], np.int32(-1))
 
     def _add(self, key: NDArray[np.uint64], capacity: int) -> None:
         new = np.sort(key)

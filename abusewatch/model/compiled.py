@@ -10,7 +10,9 @@ from types import ModuleType
 LEVEL = 2
 """Grows with the arguments of any kernel. One built from an older checkout says another level and is not used."""
 OFF = "no"
-KERNELS = ("abusewatch.sources._flow_cache", "abusewatch.wire._packets")
+KERNELS = (
+    "abusewatch.detect._passes", "abusewatch.inventory._passes", "abusewatch.sources._flow_cache", "abusewatch.windows._passes", "abusewatch.wire._packets",
+)  # fmt: skip
 """All there are, each a .pyx file in its package."""
 
 

@@ -18,6 +18,7 @@ from abusewatch.shards.letters import Birth, Question, Stands, Told, Turn
 from abusewatch.shards.memory import Copies
 from abusewatch.shards.post import Post
 from abusewatch.shards.share import Share
+from abusewatch.windows import heap
 from abusewatch.windows.panes import Pane
 
 PARENT_DEATH = 1
@@ -38,6 +39,7 @@ class Asked:
 def main() -> None:
     """Serve until the other end of the socket, whose number is the one argument, is closed."""
     ctypes.CDLL(None).prctl(PARENT_DEATH, signal.SIGKILL, 0, 0, 0)  # also when we are stopped or busy
+    heap.settle()
     post = Post(socket.socket(fileno=int(sys.argv[1])))
     messages = heard(post)
     letter = msgspec.msgpack.decode(next(messages, b""), type=Birth)

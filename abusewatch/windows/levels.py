@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from abusewatch.model.rows import Array
-from abusewatch.windows.order import U64, starts_of
+from abusewatch.windows.order import KERNEL, U64, starts_of
 
 
 @dataclass(slots=True)
@@ -50,6 +50,10 @@ class Levels:
 
     def follows(self, slot: Array, key: U64) -> Array:
         """Whether conversations are followed at the level of their slot."""
+        if KERNEL:
+            out = np.empty(len(slot), np.bool_)
+            KERNEL.follows(out.view(np.uint8), self._level, slot, key)
+            return out
         level = self._level[slot]
         bound = np.where(
             level > 0, np.uint64(1) << (np.uint64(64) - np.maximum(level, 1).astype(np.uint64)), np.uint64(2**64 - 1)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from abusewatch.windows.order import U64, starts_of
+from abusewatch.windows.order import KERNEL, U64, starts_of
 
 WAYS = 4
 SET_BITS = 20  # a million sets of four marks of 8 bytes: 32 MB when full, untouched memory before
@@ -37,6 +37,10 @@ class Marks:
 
     def known(self, key: U64, last_us: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which keys were marked when they were last seen; those stay longer, since they go on."""
+        if KERNEL:
+            out = np.empty(len(key), np.bool_)
+            KERNEL.known(out.view(np.uint8), self._sets, key, last_us, self.brief_secs, self.slow_secs)
+            return out
         number = (key >> SET_SHIFT).astype(np.intp)
         ways = self._sets[number]
         last = _seconds(last_us)
@@ -51,6 +55,9 @@ class Marks:
 
     def add(self, key: U64, slow: NDArray[np.bool_], last_us: NDArray[np.int64], now_us: int) -> None:
         """Mark different keys, sorted."""
+        if KERNEL:
+            self.shed += KERNEL.remember(self._sets, key, slow.view(np.uint8), last_us, max(now_us // SECOND, 0), self.brief_secs, self.slow_secs)
+            return
         until = _seconds(last_us) + np.where(slow, np.uint64(self.slow_secs), np.uint64(self.brief_secs))
         mark = (key & TAG) << TAG_SHIFT | slow.astype(np.uint64) << SLOW_SHIFT | until
         number = (key >> SET_SHIFT).astype(np.intp)

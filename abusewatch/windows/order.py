@@ -7,8 +7,15 @@ packed beside the upper bits of the key and the plain sort does both.
 import numpy as np
 from numpy.typing import NDArray
 
+from abusewatch.model.compiled import kernel
+
+KERNEL = kernel("abusewatch.windows._passes")
+
 U64 = NDArray[np.uint64]
 Index = NDArray[np.intp]
+
+
+_ABSORBED = frozenset(map(np.dtype, (np.bool_, np.uint8, np.uint16, np.uint32, np.uint64, np.int32, np.int64)))
 
 
 def mix(*columns: NDArray[np.generic]) -> U64:
@@ -19,6 +26,10 @@ def mix(*columns: NDArray[np.generic]) -> U64:
     state = np.full(1, 0x243F6A8885A308D3, np.uint64)
     for column in columns:
         alike = column.strides == (0,) and len(column) > 0 and len(state) == 1
+        if KERNEL and not alike and column.dtype in _ABSORBED:
+            state = np.full(len(column), state[0]) if len(state) != len(column) else state
+            KERNEL.absorb(state, column.view(np.uint8) if column.dtype == np.bool_ else column)
+            continue
         state = state ^ (column[:1] if alike else column).astype(np.uint64)
         state *= np.uint64(0x9E3779B97F4A7C15)
         state ^= state >> np.uint64(29)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from abusewatch.model import rows as r
 from abusewatch.model.rows import Array, Columns
-from abusewatch.windows.order import U64, Index, starts_of
+from abusewatch.windows.order import KERNEL, U64, Index, starts_of
 
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 OPENING = 0x100  # a record whose flags are SYN without ACK: only the one who starts sends it
@@ -18,6 +18,14 @@ ACCEPTING = 0x200  # SYN and ACK and nothing else: only the one who answers send
 ICMP, TCP, UDP, ICMP6 = 1, 6, 17, 58
 NEVER = 1 << 62
 
+ENDS = ("own_hi", "own_lo", "peer_hi", "peer_lo", "own_port", "peer_port", "protocol")
+SIDES: dict[str, tuple[str, int, type[np.generic]]] = {
+    "packets_out": ("packets_out", 0, np.uint64), "packets_in": ("packets_in", 0, np.uint64),
+    "bytes_out": ("bytes_out", 0, np.uint64), "bytes_in": ("bytes_in", 0, np.uint64),
+    "first_out": ("first_out_us", NEVER, np.int64), "first_in": ("first_in_us", NEVER, np.int64),
+    "flags_out": ("flags_out", 0, np.uint16), "flags_in": ("flags_in", 0, np.uint16),
+}  # fmt: skip
+"""What is told of each side: the column, its value where that side was not seen, its dtype."""
 IDENTITY = ("slot", "own_hi", "own_lo", "peer_hi", "peer_lo", "own_port", "peer_port", "protocol")
 SUMS = ("packets_out", "packets_in", "bytes_out", "bytes_in")
 MINIMA = ("first_out_us", "first_in_us", "frame")
@@ -44,6 +52,10 @@ def eligible(rows: Columns) -> Columns:
 
 def key_of(rows: Columns) -> U64:
     """Hash both ends, the ports (ICMP has none) and the protocol of each row; both directions alike."""
+    if KERNEL:
+        key = np.empty(r.length(rows), np.uint64)
+        KERNEL.keys(key, *(rows[name] for name in ENDS))
+        return key
     own_port, peer_port = _ports(rows)
     ports = own_port.astype(np.uint64) << np.uint64(24) | peer_port.astype(np.uint64) << np.uint64(8) | rows["protocol"].astype(np.uint64)
     state = rows["own_hi"] * np.uint64(0x9E3779B97F4A7C15) ^ rows["own_lo"]
@@ -59,31 +71,45 @@ def key_of(rows: Columns) -> U64:
 def reduced(rows: Columns) -> Columns:
     """One entry a conversation, in order of `key`, from rows that carry `key` and `level`."""
     order, key, out = _by_conversation(rows)
-    side = np.flatnonzero(np.concatenate(([True], (key[1:] != key[:-1]) | (out[1:] != out[:-1]))))
-    first = starts_of(key[side])  # of the sides, the first of each conversation
-    number = np.repeat(np.arange(len(first)), np.diff(np.append(first, len(side))))
-    sides = (np.flatnonzero(out[side]), np.flatnonzero(~out[side]))
-    one = order[side[first]]
+    whole = starts_of(key)
+    one = order[whole]
     own_port, peer_port = _ports(rows)
-    entry: Columns = {"key": key[side[first]], "own_port": own_port[one], "peer_port": peer_port[one]}
+    entry: Columns = {"key": key[whole], "own_port": own_port[one], "peer_port": peer_port[one]}
     entry |= {name: r.pick(rows[name], one) for name in IDENTITY if name not in entry}
-    for name, column, reduce, idle in (
-        ("packets", rows["packets"], np.add, 0), ("bytes", rows["bytes"], np.add, 0),
-        ("first", rows["start_us"], np.minimum, NEVER), ("flags", FLAGS[rows["flags"]], np.bitwise_or, 0),
-    ):  # fmt: skip
-        values = reduce.reduceat(column[order], side)
-        suffix = "_us" if name == "first" else ""
-        for where, here in zip(("out", "in"), sides, strict=True):
-            entry[f"{name}_{where}{suffix}"] = np.full(len(first), idle, values.dtype)
-            entry[f"{name}_{where}{suffix}"][number.take(here)] = values.take(here)
-    whole = side[first]
-    entry["last_us"] = np.maximum.reduceat(rows["end_us"][order], whole)
+    entry |= (_by_side_compiled if KERNEL else _by_side)(rows, order, whole, out)
     for name in ("sampling_rate", "input_if", "exporter", "internal", "level"):
         entry[name] = _greatest(rows[name], order, whole)
     frame = rows["frame"]
     entry["frame_last"] = _greatest(np.maximum(frame, rows["frame_last"]) if not r.constant(frame) else rows["frame_last"], order, whole)
     entry["frame"] = _greatest(frame, order, whole) if r.constant(frame) else np.minimum.reduceat(frame[order], whole)
     entry["icmp"] = _greatest(_asker(rows), order, whole)
+    return entry
+
+
+def _by_side(rows: Columns, order: Index, whole: Index, out: NDArray[np.bool_]) -> Columns:
+    """What each side of a conversation sent, and when it was last seen: `whole` is where each begins in `order`, `out` the direction of each row in it."""
+    first = np.zeros(len(order), np.bool_)
+    first[whole] = True
+    side = np.flatnonzero(first | np.concatenate(([True], out[1:] != out[:-1])))
+    number = np.cumsum(first)[side] - 1
+    sides = (np.flatnonzero(out[side]), np.flatnonzero(~out[side]))
+    entry: Columns = {"last_us": np.maximum.reduceat(rows["end_us"][order], whole)}
+    for name, column, reduce in (
+        ("packets", rows["packets"], np.add), ("bytes", rows["bytes"], np.add), ("first", rows["start_us"], np.minimum),
+        ("flags", FLAGS[rows["flags"]], np.bitwise_or),
+    ):  # fmt: skip
+        values = reduce.reduceat(column[order], side)
+        for where, here in zip(("out", "in"), sides, strict=True):
+            full, idle, dtype = SIDES[f"{name}_{where}"]
+            entry[full] = np.full(len(whole), idle, dtype)
+            entry[full][number.take(here)] = values.take(here)
+    return entry
+
+
+def _by_side_compiled(rows: Columns, order: Index, whole: Index, _: NDArray[np.bool_]) -> Columns:
+    entry: Columns = {full: np.full(len(whole), idle, dtype) for full, idle, dtype in SIDES.values()} | {"last_us": np.empty(len(whole), np.int64)}
+    columns = (rows[name] for name in ("packets", "bytes", "start_us", "end_us"))
+    KERNEL.sides(order, whole, rows["outbound"].view(np.uint8), *columns, FLAGS[rows["flags"]], *entry.values())  # type: ignore[union-attr]  # it is there
     return entry
 
 
