@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
+from msgspec.structs import replace
+
 from abusewatch.evidence import minimise, without_evidence
 from abusewatch.incidents import CaseStore, ContactResolver, Decision, Owners, Readers, decide
 from abusewatch.incidents.mailing import WAIT_US, ask_again_us, next_mail
@@ -16,7 +18,7 @@ from abusewatch.model.contact import Contact
 from abusewatch.model.customer import Customer
 from abusewatch.model.evidence import View
 from abusewatch.model.incident import Incident
-from abusewatch.model.message import Audience, Message, Stage, Told
+from abusewatch.model.message import Audience, Extent, Message, Stage, Told
 from abusewatch.model.reader import Reader
 from abusewatch.reports.recheck import recheck
 
@@ -138,7 +140,7 @@ class Casework:
         moments = [ask_again_us(incident, now_us) if missing else None]
         for reader in readers:
             last = told.get((reader.audience, reader.recipient.lower()))
-            step = next_mail(incident, last, reader.last_us, now_us)
+            step = next_mail(incident, last, reader.last_us, now_us, reader.extent)
             moments.append(step.again_us)
             if step.stage is None:
                 continue
@@ -153,7 +155,8 @@ class Casework:
                 which = {"stage": step.stage, "sequence": step.sequence} | (
                     {"thread": last.thread} if last and last.thread else {}
                 )
-                messages += self._compose(reader, incident, decision, which, now_us)
+                mails = self._compose(reader, incident, decision, which, now_us)
+                messages += [replace(mail, extent=_told_of(reader, last)) for mail in mails]
             except Exception as error:  # noqa: BLE001  # the other mails of the case survive one that cannot be written
                 blocked.append(Blocked(reader.audience, reader.recipient, type(error).__name__))
         moments.append(now_us + WAIT_US if waiting else None)
@@ -180,3 +183,9 @@ class Casework:
             message = self._composer.compose_customer(bare, view, who, now_us, **which)
         recheck(message, [(reader, incident)], self._own)
         return [message]
+
+
+def _told_of(reader: Reader, last: Told | None) -> Extent | None:
+    """Say what a mail to a reader tells of; the ladder stands where it stood for the first one."""
+    first = last.extent.first if last and last.extent else None
+    return reader.extent._replace(first=first) if reader.extent and first is not None else reader.extent

@@ -266,13 +266,14 @@ def headers(entry):
 
 @pytest.mark.parametrize("make", [lambda path: MemoryStore(), lambda path: SqliteStore(path / "cases.db", limits())])
 def test_a_case_of_some_days_is_one_thread_a_side(make, tmp_path):
-    """First mail, no second within a day however often it is seen, one update a day, and one closing mail when it has stopped."""
+    """First mail, no second within a day however it grows, then one at each step of the ladder, and one closing mail when it has stopped."""
     store = make(tmp_path)
     work = Casework(store, Owners(), RESOLVER, Composer(SETTINGS), hold=None)
     for hour in range(49):
         now_us = T0 + hour * HOUR_US
-        target_now = [target(a, last_us=now_us) for a in ("66.1.2.3", "9.9.9.9")]
-        saved(store, detection(target_now, last_us=now_us, episode="one", flows=10 + hour), now_us=now_us)
+        packets = 10 if hour < 3 else 99 + 10 * hour if hour < 48 else 1000
+        target_now = [target(a, last_us=now_us, packets=packets) for a in ("66.1.2.3", "9.9.9.9")]
+        saved(store, detection(target_now, last_us=now_us, episode="one", packets=packets), now_us=now_us)
         work.turn(now_us)
         deliver(store, now_us)
     for hour in range(49, 49 + 24 * 5):
@@ -292,6 +293,38 @@ def test_a_case_of_some_days_is_one_thread_a_side(make, tmp_path):
         assert [one["In-Reply-To"] for one in others] == [headers(e)["Message-ID"] for e in entries[:-1]]
         assert "for the last 24 hours" in " ".join(text_of(entries[-1].message.raw).split())
     store.close()
+
+
+@pytest.mark.parametrize(("growth", "mails"), [(1, 1), (9, 1), (10, 2), (99, 2)])
+def test_what_goes_on_without_growing_tenfold_is_not_told_again(store, growth, mails):
+    """For a week the same: who was told knows. Ten times as much, and he hears of it once."""
+    work = casework(store)
+    for day in range(8):
+        now_us = T0 + day * 24 * HOUR_US
+        packets = 1000 * (growth if day else 1)
+        saved(store, detection([target("66.1.2.3", last_us=now_us, packets=packets)], last_us=now_us, episode="one", packets=packets), now_us=now_us)
+        work.turn(now_us)
+        deliver(store, now_us)
+    assert [e.message.recipient for e in store.messages()].count("abuse@a.example") == mails
+    assert [e.message.recipient for e in store.messages()].count("security@customer.example") == mails
+
+
+def test_a_stronger_claim_is_an_update_of_the_case_and_waits_for_its_day(store):
+    """A scan was told; that it is a worm is told a day later, in the same thread, and never as a case of its own."""
+    work = Casework(store, Owners(), RESOLVER, Composer(SETTINGS), hold=None)
+    hosts = ["66.1.2.3", "66.1.2.4"]
+    for minute, kind in ((0, "address_scan"), (5, "worm"), (24 * 60, "worm"), (48 * 60, "worm")):
+        now_us = T0 + minute * 60 * SECOND
+        saved(store, detection([target(a, last_us=now_us) for a in hosts], kind=kind, rule=kind, last_us=now_us, episode=kind), now_us=now_us)
+        work.turn(now_us)
+        deliver(store, now_us)
+    mails = [e for e in store.messages() if e.message.audience == "operator"]
+    assert [(e.message.incident, e.message.stage, e.created_us) for e in mails] == [("AW-2026-000001", "first", T0), ("AW-2026-000001", "update", T0 + 24 * HOUR_US)]
+    first, second = (" ".join(text_of(e.message.raw).split()) for e in mails)
+    assert "scanning many hosts" in first
+    assert "trying to spread from host to host" in second
+    assert headers(mails[1])["In-Reply-To"] == headers(mails[0])["Message-ID"]
+    assert [i.kind for i in store.incidents()] == ["worm"]
 
 
 def test_a_case_the_desk_closes_says_nothing_to_anybody(store):

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from abusewatch.evidence.digest import digest
 from abusewatch.evidence.vocabulary import Facts, facts_of_row, facts_of_targets, fields, project
 from abusewatch.model.address import network_of
+from abusewatch.model.claims import leading, rank
 from abusewatch.model.evidence import Row, Section, View
 from abusewatch.model.finding import Detection, Target
 from abusewatch.model.incident import Incident
@@ -45,6 +46,7 @@ def minimise(
         raise ValueError("an operator's view needs the addresses that are the operator's")
     mine = frozenset(addresses or ())
     known = [d for d in incident.detections if episodes is None or d.episode in episodes]
+    known.sort(key=lambda d: rank(d.finding.kind))
     shares = [(d, share) for d in known if (share := _share(d, audience, mine, own))]
     named = {t.address for _, share in shares for t in share}
     attacked = _attacked(known)
@@ -52,7 +54,7 @@ def minimise(
     return View(
         incident=incident.id,
         audience=audience,
-        kind=incident.kind,
+        kind=leading(d for d, _ in shares) if shares else incident.kind,
         first_us=min((t.first_us for _, share in shares for t in share), default=incident.first_us),
         last_us=max((t.last_us for _, share in shares for t in share), default=incident.last_us),
         offenders=tuple(sorted({d.finding.offender for d, _ in shares if own(d.finding.offender)})),
@@ -69,7 +71,7 @@ def without_evidence(incident: Incident, view: View | None = None) -> Incident:
     """Strip an incident of every attacked address, to keep it or to compose from it.
 
     With a view (to compose) the findings that are not in it go too, and so does an offender's address that is not ours,
-    and before an operator the customer's id; episodes are named as in the view.
+    and before an operator the customer's id; kind and episodes are named as in the view.
     """
     if view is None:
         return replace(incident, detections=tuple(_bare(d) for d in incident.detections))
@@ -77,6 +79,7 @@ def without_evidence(incident: Incident, view: View | None = None) -> Incident:
     known = ((_opaque(incident, d), d) for d in incident.detections)
     return replace(
         incident,
+        kind=view.kind,
         detections=tuple(_stripped(d, view.audience, name, shown[name].offender) for name, d in known if name in shown),
     )
 
@@ -133,6 +136,7 @@ def _section(detection: Detection, name: str, share: list[Target], audience: Aud
     return Section(
         episode=name,
         rule=finding.rule,
+        kind=finding.kind,
         title=detection.title,
         because=detection.because,
         severity=finding.severity,

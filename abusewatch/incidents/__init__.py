@@ -1,6 +1,6 @@
-"""From findings to incidents: one per customer and kind while it lasts, and who may be told about it."""
+"""From findings to incidents: one per customer and act while it lasts, and who may be told about it."""
 
-from abusewatch.incidents.correlate import correlate, identity, join
+from abusewatch.incidents.correlate import correlate, join, owner
 from abusewatch.incidents.lifecycle import STATES, Change, expire, step
 from abusewatch.incidents.policy import Decision, Policy, decide, everyone
 from abusewatch.incidents.readers import ContactResolver, Owners, Readers
@@ -23,8 +23,8 @@ __all__ = [
     "decide",
     "everyone",
     "expire",
-    "identity",
     "join",
+    "owner",
     "seen",
     "since",
     "step",

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple, get_args
 
 from msgspec.structs import replace
 
+from abusewatch.model.claims import CLAIMS
 from abusewatch.model.incident import Incident
 from abusewatch.model.transitions import Move, Transitions
 
@@ -110,7 +111,29 @@ def document() -> str:
     lines += ["Written from `abusewatch/incidents/lifecycle.py`; a test compares the two.", ""]
     lines += ["| state | means | `silence` after the last sighting |", "|---|---|---|"]
     lines += [f"| {s} | {MEANING[s]} | {_hours(SILENCE_US.get(s))} |" for s in get_args(State)]
-    return "\n".join(lines) + "\n\n" + _TABLE.page()
+    claims = "".join(f"| {n} | {kind} | {why} |\n" for n, (kind, why) in enumerate(CLAIMS.items(), 1))
+    return "\n".join(lines) + "\n\n" + _TABLE.page() + ONE_ACT + claims
+
+
+ONE_ACT = """
+## One act, one incident
+
+A customer has one incident of a kind while it lasts, whichever of his machines did it, and one of an act, whichever rules saw
+it. Rules overlap and are meant to: a worm scans, a flood of whole connections begins with SYN packets. Findings of different
+kinds are one act when the same machine, with no pause of six hours between them, did the same to the same targets: two searches
+of the same hosts are one, two floods of the same hosts are one, and anything else is one when address, protocol and port are
+the same; at least half of the smaller finding's targets must be the other's. Who guesses at SSH while he floods a name server has two
+incidents. What belongs together may show late: then two open incidents become one, as with `case merge`. The one that was told
+first goes on, threads of mail go on under the names they began with, and nobody is mailed of it.
+
+The strongest claim names the incident, its mails and its XARF type; in a mail, the strongest of what that mail shows. The others
+stay in it and are told beside it, not by themselves; an attacked address has one XARF document, of the strongest claim about it.
+A rule that is not `stable` leads nothing that counts. A worm is a scan with a name, by its ports: where it is less than half of a
+scan beside it, it stands behind the scans.
+
+| | kind | what it has over those behind it |
+|---|---|---|
+"""
 
 
 def _hours(us: int | None) -> str:

@@ -1,10 +1,11 @@
-"""Which mail of a case somebody is to get next: a first one, an update at most daily, one closing mail; and when to look again."""
+"""Which mail of a case somebody is to get next: a first one, an update when it has climbed, one closing mail; and when to look again."""
 
 from typing import NamedTuple
 
+from abusewatch.incidents.ladder import climbed
 from abusewatch.incidents.lifecycle import DAY_US, SILENCE_US
 from abusewatch.model.incident import Incident
-from abusewatch.model.message import Stage, Told
+from abusewatch.model.message import Extent, Stage, Told
 
 EVERY_US = DAY_US
 """Between two mails of a case to one recipient (threats.md T7: 1 mail/case/24 h)."""
@@ -26,19 +27,20 @@ class Step(NamedTuple):
     again_us: int | None = None
 
 
-def next_mail(incident: Incident, told: Told | None, last_us: int, now_us: int) -> Step:
-    """Decide for one recipient. `told` is the last mail to him, `last_us` the last sighting that concerns him.
+def next_mail(incident: Incident, told: Told | None, last_us: int, now_us: int, extent: Extent | None = None) -> Step:
+    """Decide for one recipient. `told` is the last mail to him, `last_us` the last sighting that concerns him, `extent` how far it has gone.
 
     Who was never told hears nothing of a closed case, and whose first mail has not left hears nothing more before it
-    has. The closing mail is due when the act has stopped: after the quiet time, not when the case is filed three days
-    later. A case the desk closed while the act was fresh was a mistake or is dealt with by hand: no mail says it stopped.
+    has. An update tells of more than the mail before it (`ladder`), or that it began again after the closing one, which is
+    due when the act has stopped: after the quiet time, not when the case is filed three days later. A case the desk closed
+    while the act was fresh was a mistake or is dealt with by hand: no mail says it stopped.
     """
     if told is None:
         return Step(None if incident.state == "closed" else "first")
     following = told.sequence + 1
     if incident.state in OVER:
         return _closing(incident, told, following, now_us)
-    if last_us <= told.at_us:
+    if last_us <= told.at_us or not (told.stage == "closing" or extent is None or climbed(extent, told.extent)):
         return Step(None)
     again_us = told.at_us + EVERY_US
     if now_us < again_us:

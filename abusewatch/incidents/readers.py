@@ -7,9 +7,13 @@ from msgspec.structs import replace
 
 from abusewatch.incidents.policy import Decision
 from abusewatch.model.address import network_of
+from abusewatch.model.claims import leading
 from abusewatch.model.contact import Contact
 from abusewatch.model.customer import Customer
+from abusewatch.model.finding import Detection
 from abusewatch.model.incident import Incident
+from abusewatch.model.kinds import SEVERITIES
+from abusewatch.model.message import Extent
 from abusewatch.model.reader import Reader
 
 
@@ -54,7 +58,7 @@ class Readers:
         last_us = self._attacked(incident, decision)
         groups = self._contacts.resolve(last_us)
         operators = [
-            _operator(contact, addresses, last_us)
+            _operator(contact, addresses, last_us, [d for d in incident.detections if d.episode in decision.operators])
             for contact, addresses in groups.items()
             if contact.email or self._unresolved
         ]
@@ -74,7 +78,7 @@ class Readers:
         last_us = max(d.last_us for d in some)
         for recipient in dict.fromkeys(customer.contacts if customer else ()) or ([""] if self._unresolved else []):
             one = replace(customer, contacts=(recipient,) if recipient else ()) if customer else None
-            yield Reader("customer", recipient, one, last_us, frozenset(), networks)
+            yield Reader("customer", recipient, one, last_us, frozenset(), networks, _extent(some))
 
     def _attacked(self, incident: Incident, decision: Decision) -> dict[str, int]:
         """Give the last sighting of each attacked address that its operator may be told of."""
@@ -86,8 +90,27 @@ class Readers:
         return last_us
 
 
-def _operator(contact: Contact, addresses: Sequence[str], last_us: Mapping[str, int]) -> Reader:
+def _operator(
+    contact: Contact, addresses: Sequence[str], last_us: Mapping[str, int], some: Sequence[Detection]
+) -> Reader:
     """Make one reader of an operator, about its own addresses."""
     networks = frozenset({contact.network, *map(network_of, addresses)})
     newest = max(last_us[address] for address in addresses)
-    return Reader("operator", contact.email or contact.network, contact, newest, frozenset(addresses), networks)
+    return Reader("operator", contact.email or contact.network, contact, newest, frozenset(addresses), networks, _extent(some, frozenset(addresses)))
+
+
+def _extent(detections: Sequence[Detection], addresses: frozenset[str] | None = None) -> Extent:
+    """Sum up how far some findings have gone; for an operator, towards its own addresses."""
+    packets = {
+        d.episode: d.finding.packets if addresses is None else sum(t.packets for t in d.targets if t.address in addresses)
+        for d in detections
+    }
+    some = [d for d in detections if packets[d.episode]] or detections
+    whole = sum(packets.values())
+    return Extent(
+        kind=leading(some),
+        severity=max((d.finding.severity for d in some), key=SEVERITIES.index),
+        offenders=len({d.finding.offender for d in some}),
+        packets=whole,
+        first=whole,
+    )

@@ -42,6 +42,7 @@ class Section(msgspec.Struct, frozen=True):
 
     episode: str
     rule: str
+    kind: str
     title: str
     because: str
     severity: str
@@ -65,7 +66,7 @@ class Section(msgspec.Struct, frozen=True):
 
 
 class View(msgspec.Struct, frozen=True):
-    """An incident for one audience.
+    """An incident for one audience. `kind` is what leads the findings shown here, which stand in the order of their claims.
 
     `offenders` are our own addresses only. `targets` counts the attacked addresses this view speaks of, `elsewhere`
     those it must not name. `networks` are the attacked networks (/24, /48), the most attacked first, and

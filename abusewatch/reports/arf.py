@@ -24,15 +24,14 @@ def report(kind: str, view: View) -> Headers:
 
     `Source-Port` (RFC 6692) stands only where the rule discloses one that is certain.
     """
+    mail = [section for section in view.sections if section.kind in KINDS]
     sources = {section.offender for section in view.sections}
     offender = next(iter(sources), None)
     if kind not in KINDS or len(sources) != 1 or offender is None:
         return ()
-    ports = {port for section in view.sections for port in section.src_ports if port}
-    seen = sum(section.total.flows or section.total.sessions or 0 for section in view.sections)
-    begun = min(
-        (section.total.first_seen for section in view.sections if section.total.first_seen), default=iso(view.first_us)
-    )
+    ports = {port for section in mail for port in section.src_ports if port}
+    seen = sum(section.total.flows or section.total.sessions or 0 for section in mail)
+    begun = min((section.total.first_seen for section in mail if section.total.first_seen), default=iso(view.first_us))
     return (
         ("Feedback-Type", "abuse"),
         ("User-Agent", f"abusewatch/{abusewatch.__version__}"),

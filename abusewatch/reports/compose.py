@@ -250,6 +250,7 @@ def section_values(section: Section, view: View) -> dict[str, Any]:
         "coverage": section.coverage,
         "peak_pps": section.peak_pps,
         "peak_bps": section.peak_bps,
+        "volume": KINDS[section.kind].xarf == "connection/ddos",
         "targets": targets,
         "targets_more": section.targets - len(targets),
     }

@@ -65,27 +65,34 @@ class Case(Protocol):
 
     @property
     def id(self) -> str: ...  # noqa: D102
-    @property
-    def kind(self) -> str: ...  # noqa: D102
 
 
 def documents(case: Case, view: View, recipient: str, settings: ReportSettings) -> list[dict[str, Any]]:
     """Write the documents for one mail, best first: at most `MOST`.
 
-    Empty when the schema has no word for what was seen.
+    Where rules overlap, an address gets the document of the strongest claim about it. Empty when the schema has no word
+    for what was seen.
     """
     usable = [s for s in view.sections if s.offender and s.protocol in PROTOCOLS]
+    own = _own_rows(usable)
     complete = all(s.by_target and not s.by_target_more and all(row.dst for row in s.by_target) for s in usable)
-    each = [(s, row) for s in usable for row in s.by_target]
-    chosen = each if complete and len(each) <= MOST else [(s, s.total) for s in usable]
+    each = [(s, row) for s, rows in zip(usable, own, strict=True) for row in rows]
+    sums = [(s, s.total) for s, rows in zip(usable, own, strict=True) if 2 * len(rows) >= len(s.by_target)]
+    chosen = each if complete and len(each) <= MOST else sums
     return [_document(case, view, section, row, recipient, settings) for section, row in chosen[:MOST]]
+
+
+def _own_rows(sections: Sequence[Section]) -> list[list[Row]]:
+    """Leave each section the addresses that none of a stronger kind speaks of; the strongest stand first."""
+    led: dict[tuple[str | None, str | None], str] = {}
+    return [[row for row in s.by_target if led.setdefault((s.offender, row.dst), s.kind) == s.kind] for s in sections]
 
 
 def _document(
     case: Case, view: View, section: Section, row: Row, recipient: str, settings: ReportSettings
 ) -> dict[str, Any]:
     """Write one document: of one attacked address when the row has one, else the sum of a finding."""
-    category, _, kind = KINDS[case.kind].xarf.partition("/")
+    category, _, kind = KINDS[section.kind].xarf.partition("/")
     us = {"org": settings.organisation, "contact": settings.sender, "domain": settings.domain}
     first, last = row.first_seen or iso(view.first_us), row.last_seen or iso(view.last_us)
     names = ("xarf", case.id, recipient, section.episode, section.rule, row.dst or "", view.digest)
@@ -105,10 +112,10 @@ def _document(
         "first_seen": first,
         "last_seen": last,
         **_destination(section, row),
-        **_of_kind(case.kind, section, category, kind),
+        **_of_kind(section.kind, section, category, kind),
         "rule_confidence": section.confidence,
         "description": _description(section, port_note),
-        "tags": _tags(case.kind, section),
+        "tags": _tags(section.kind, section),
         "case_id": case.id,
         "basis": section.basis,
         "sampling_rate": section.sampling_rate,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from abusewatch.incidents import IncidentStore, correlate
+from abusewatch.incidents.ladder import rung
 from abusewatch.model.finding import Detection
 from abusewatch.storage import StorageError
 from abusewatch.telemetry import Telemetry
@@ -32,7 +33,7 @@ class Correlator:
         self._store = store
         self._telemetry = telemetry
         self._waiting: dict[str, Detection] = {}
-        self._known: OrderedDict[str, None] = OrderedDict()
+        self._known: OrderedDict[str, tuple[int, int]] = OrderedDict()
         self._log = structlog.get_logger()
 
     def __call__(self, detections: Sequence[Detection]) -> None:
@@ -63,21 +64,27 @@ class Correlator:
             if incident.state != before:
                 self._telemetry.incidents.labels(incident.kind, incident.state).inc()
                 self._log.info(
-                    "incident opened" if before is None else "incident changed",
+                    "incident opened"
+                    if before is None
+                    else "incident merged"
+                    if incident.merged_into
+                    else "incident changed",
                     incident=incident.id,
                     kind=incident.kind,
                     state=incident.state,
                     severity=incident.severity,
                     customer=incident.customer,
+                    **({"into": incident.merged_into} if incident.merged_into else {}),
                 )
 
     def _count(self, detection: Detection, silenced_by: str) -> None:
+        finding = detection.finding
         if detection.episode in self._known:
+            self._count_growth(detection)
             return
-        self._known[detection.episode] = None
+        self._known[detection.episode] = finding.packets, 0
         if len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
-        finding = detection.finding
         self._telemetry.findings.labels(finding.rule, detection.status).inc()
         if silenced_by:
             self._telemetry.silenced.labels(silenced_by).inc()
@@ -86,3 +93,15 @@ class Correlator:
             customer=finding.customer, targets=finding.targets, basis=finding.basis, status=detection.status,
             silenced_by=silenced_by,
         )  # fmt: skip
+
+    def _count_growth(self, detection: Detection) -> None:
+        """Log a finding again when it is ten, a hundred, a thousand times what it was when it was new."""
+        finding = detection.finding
+        first, known = self._known[detection.episode]
+        now = rung(finding.packets, first)
+        if now > known:
+            self._known[detection.episode] = first, now
+            self._log.info(
+                "finding grew", rule=finding.rule, kind=finding.kind, severity=finding.severity, offender=finding.offender,
+                customer=finding.customer, packets=finding.packets, times=10**now,
+            )  # fmt: skip

@@ -13,7 +13,7 @@ from abusewatch.model.incident import Incident
 from abusewatch.model.message import Audience, Message, Told
 from abusewatch.outbox import Entry, Settlement, desk_move
 from abusewatch.outbox.states import APPROVAL, BACKOFF_LAST_SECS, SECOND_US, STATES
-from abusewatch.storage.merge import merged
+from abusewatch.storage.merge import began, merged
 
 
 class MemoryStore:
@@ -64,6 +64,16 @@ class MemoryStore:
                     continue
                 self._incidents[ident] = incident
                 self._version[ident] = self._version.get(ident, 0) + 1
+                if incident.merged_into:
+                    self._give_over(ident, incident.merged_into)
+
+    def _give_over(self, other: str, ident: str) -> None:
+        """Move the mail of a case to the one that took it over, and never look at it again."""
+        for number, entry in self._outbox.items():
+            if entry.message.incident == other:
+                self._outbox[number] = replace(entry, message=replace(entry.message, incident=ident))
+        self._examined[other] = self._version[other]
+        self._again.pop(other, None)
 
     def move_incident(self, ident: str, event: str, now_us: int) -> Incident | None:
         """Let somebody move an incident by the lifecycle table."""
@@ -71,7 +81,8 @@ class MemoryStore:
             found = self._incidents.get(ident)
             if found is None:
                 return None
-            newer = [i.id for i in self.open_incidents() if (i.customer, i.kind) == (found.customer, found.kind)]
+            kinds = {found.kind, *found.also}
+            newer = [i.id for i in self.open_incidents() if i.customer == found.customer and kinds & {i.kind, *i.also}]
             if event == "reopen" and newer:
                 raise LifecycleError(f"{newer[0]} is open about the same; write a note there instead")
             after = replace(found, state=step(found.state, event), updated_us=now_us)  # type: ignore[arg-type]  # a word from outside; the table refuses unknown ones
@@ -100,7 +111,12 @@ class MemoryStore:
         some.sort(key=lambda e: e.message.sequence)
         return {
             (e.message.audience, e.message.recipient.lower()): Told(
-                e.message.sequence, e.message.stage, e.created_us, e.state == "sent"
+                e.message.sequence,
+                e.message.stage,
+                e.created_us,
+                e.state == "sent",
+                began(e.message.dedup, incident),
+                e.message.extent,
             )
             for e in some
         }

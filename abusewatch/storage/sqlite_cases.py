@@ -116,14 +116,15 @@ class SqliteCases:
         return after
 
     def _refuse_a_second(self, found: Incident, event: str) -> None:
-        """Refuse to open a case again while its customer has a newer one of the same kind open."""
-        with self._db.reading() as db:
-            newer = db.execute(
-                "SELECT id FROM incident WHERE customer = ? AND kind = ? AND state <> 'closed' AND id <> ?",
-                (found.customer, found.kind, found.id),
-            ).fetchone()
+        """Refuse to open a case again while its customer has a newer one open that holds its kind."""
+        kinds = {found.kind, *found.also}
+        newer = [
+            one.id
+            for one in self.open_incidents()
+            if one.customer == found.customer and one.id != found.id and kinds & {one.kind, *one.also}
+        ]
         if event == "reopen" and newer:
-            raise LifecycleError(f"{newer['id']} is open about the same; write a note there instead")
+            raise LifecycleError(f"{newer[0]} is open about the same; write a note there instead")
 
     def _write(self, db: sqlite3.Connection, incident: Incident) -> None:
         """Insert or update the row; its version grows, so that casework looks at it again."""
@@ -131,7 +132,7 @@ class SqliteCases:
         db.execute(
             """INSERT INTO incident (id, customer, kind, state, updated_us, notified_us, version, body, expires_us)
                VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?)
-               ON CONFLICT (id) DO UPDATE SET state = excluded.state, updated_us = excluded.updated_us,
+               ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, state = excluded.state, updated_us = excluded.updated_us,
                notified_us = excluded.notified_us, version = version + 1, body = excluded.body, expires_us = excluded.expires_us""",
             (
                 incident.id,

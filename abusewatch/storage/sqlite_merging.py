@@ -1,11 +1,15 @@
 """Two cases become one: findings, notes and mail move in one transaction, each locked anew under the key of the case it goes to."""
 
 import sqlite3
+from collections.abc import Sequence
 
-from abusewatch.incidents import join
+from abusewatch.incidents import Change, join
 from abusewatch.incidents.lifecycle import LifecycleError
 from abusewatch.model.incident import Incident
 from abusewatch.storage.sqlite_cases import SqliteCases
+
+AUTHOR = "abusewatch"
+"""Who writes the note where rules turned out to see one act."""
 
 
 class SqliteMerging(SqliteCases):
@@ -22,30 +26,47 @@ class SqliteMerging(SqliteCases):
             if one is None or two is None:
                 return None
             kept, gone = join(one, two, now_us)
-            self._write(db, gone)
+            self._write(db, gone)  # first, so that its kind is free
             self._write(db, kept)
             self._write_evidence(db, kept, one)
-            self._move_mail(db, ident, other)
-            db.execute("UPDATE OR REPLACE blocked SET incident = ? WHERE incident = ?", (ident, other))
-            db.execute("UPDATE note SET incident = ? WHERE incident = ?", (ident, other))
-            for table in ("evidence", "noticed"):
-                db.execute(f"DELETE FROM {table} WHERE incident = ?", (other,))  # noqa: S608  # the two names above
-            db.execute(
-                """UPDATE incident SET merged_into = ?, examined = version, again_us = NULL, waiting = 0 WHERE id = ?""",
-                (ident, other),
-            )
-            db.execute(
-                """UPDATE incident SET held = max(held, (SELECT held FROM incident WHERE id = ?1)),
-                   approved = min(approved, (SELECT approved FROM incident WHERE id = ?1)) WHERE id = ?2""",
-                (other, ident),
-            )
-            for case, text in ((ident, f"{other} was merged into this case"), (other, f"merged into {ident}")):
-                db.execute(
-                    "INSERT INTO note (incident, at_us, author, text) VALUES (?, ?, ?, ?)", (case, now_us, author, text)
-                )
+            self._give_over(db, gone, author)
         self._remember(gone)
         self._remember(kept)
         return kept
+
+    def save(self, changes: Sequence[Change]) -> None:
+        """Write all changes in one transaction; a case that another one took over gives it all it has."""
+        gone = [one for one, _ in changes if one.merged_into and self.merged_into(one.id) is None]
+        with self._db.transaction() as db:
+            for one in gone:
+                self._write(db, one)  # first, so that its kind is free
+            super().save([change for change in changes if not change.incident.merged_into])
+            for one in gone:
+                self._give_over(db, one, AUTHOR)
+        for one in gone:
+            self._remember(one)
+
+    def _give_over(self, db: sqlite3.Connection, gone: Incident, author: str) -> None:
+        """Move what hangs on a case that is closed to the one that holds its findings: mail, notes and marks."""
+        other, ident, now_us = gone.id, gone.merged_into, gone.updated_us
+        self._move_mail(db, ident, other)
+        db.execute("UPDATE OR REPLACE blocked SET incident = ? WHERE incident = ?", (ident, other))
+        db.execute("UPDATE note SET incident = ? WHERE incident = ?", (ident, other))
+        for table in ("evidence", "noticed"):
+            db.execute(f"DELETE FROM {table} WHERE incident = ?", (other,))  # noqa: S608  # the two names above
+        db.execute(
+            """UPDATE incident SET merged_into = ?, examined = version, again_us = NULL, waiting = 0 WHERE id = ?""",
+            (ident, other),
+        )
+        db.execute(
+            """UPDATE incident SET held = max(held, (SELECT held FROM incident WHERE id = ?1)),
+               approved = min(approved, (SELECT approved FROM incident WHERE id = ?1)) WHERE id = ?2""",
+            (other, ident),
+        )
+        for case, text in ((ident, f"{other} was merged into this case"), (other, f"merged into {ident}")):
+            db.execute(
+                "INSERT INTO note (incident, at_us, author, text) VALUES (?, ?, ?, ?)", (case, now_us, author, text)
+            )
 
     def merged_into(self, ident: str) -> str | None:
         """Name the case that holds what this one held; None when it was not merged."""

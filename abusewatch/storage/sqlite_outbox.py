@@ -7,8 +7,10 @@ from abusewatch.model.message import Audience, Message, Told
 from abusewatch.outbox import Bounce, Entry, Settlement, desk_move, move
 from abusewatch.outbox.budgets import STALE_US, Budgets
 from abusewatch.outbox.states import APPROVAL, BACKOFF_LAST_SECS, SECOND_US, STATES
+from abusewatch.storage.codec import decode_extent, encode
 from abusewatch.storage.database import Database
 from abusewatch.storage.limits import Limits
+from abusewatch.storage.merge import began
 from abusewatch.storage.sqlite_budgets import BREAKER, SqliteBudgets
 from abusewatch.storage.uptime import Uptime
 from abusewatch.storage.vault import Vault
@@ -56,6 +58,7 @@ class SqliteOutbox(SqliteBudgets):
         state = "held" if reason else "queued"
         row = {name: getattr(message, name) for name in message.__struct_fields__} | {
             "raw": self._vault.seal(message.incident, message.dedup, message.raw),
+            "extent": encode(message.extent) if message.extent else None,
             "state": state,
             "reason": reason or "",
             "created_us": now_us,
@@ -109,14 +112,20 @@ class SqliteOutbox(SqliteBudgets):
         """Give the last mail to each (audience, recipient in lower case) of the case; of one in a digest, when that left."""
         with self._db.reading() as db:
             rows = db.execute(
-                """SELECT one.audience, one.recipient, one.dedup, one.sequence, one.stage, coalesce(d.created_us, one.created_us) AS at_us,
-                   coalesce(d.state, one.state) AS state FROM outbox AS one LEFT JOIN outbox AS d ON d.id = one.folded_into
+                """SELECT one.audience, one.recipient, one.dedup, one.sequence, one.stage, one.extent,
+                   coalesce(d.created_us, one.created_us) AS at_us, coalesce(d.state, one.state) AS state
+                   FROM outbox AS one LEFT JOIN outbox AS d ON d.id = one.folded_into
                    WHERE one.incident = ? AND one.stage <> 'digest' ORDER BY one.sequence, one.id""",
                 (incident,),
             ).fetchall()
         return {
             (row["audience"], row["recipient"].lower()): Told(
-                row["sequence"], row["stage"], row["at_us"], row["state"] == "sent", _began(row["dedup"], incident)
+                row["sequence"],
+                row["stage"],
+                row["at_us"],
+                row["state"] == "sent",
+                began(row["dedup"], incident),
+                decode_extent(row["extent"]),
             )
             for row in rows
         }
@@ -262,6 +271,7 @@ class SqliteOutbox(SqliteBudgets):
                 raw=self._vault.open(row["incident"], row["dedup"], row["raw"]),
                 sequence=row["sequence"],
                 stage=row["stage"],
+                extent=decode_extent(row["extent"]),
             ),
             state=row["state"],
             attempts=row["attempts"],
@@ -269,9 +279,3 @@ class SqliteOutbox(SqliteBudgets):
             next_us=row["next_us"],
             reason=row["reason"],
         )
-
-
-def _began(dedup: str, incident: str) -> str:
-    """Name the case a thread began under, when it was another one (the first part of `dedup`)."""
-    case = dedup.partition("|")[0]
-    return "" if case == incident else case

@@ -56,10 +56,10 @@ def case_page(  # noqa: PLR0913  # all that a page depends on, so that the same 
     view = minimise(incident, "customer", own=own, episodes=episodes)
     words, texts = phrases(language), Texts(language, settings.templates)
     certain = any(section.basis in CERTAIN for section in view.sections)
-    family = texts.family(incident.kind)
+    family = texts.family(view.kind)
     values: dict[str, Any] = {
         "case": incident.id,
-        "what": texts.kind(incident.kind),
+        "what": texts.kind(view.kind),
         "status": _status(incident, noticed),
         "going": incident.state != "closed" and now_us - incident.last_us < GOING_US,
         "last": _minute(incident.last_us),
@@ -77,10 +77,10 @@ def case_page(  # noqa: PLR0913  # all that a page depends on, so that the same 
         "networks_more": view.networks_more,
         "unverified": bool(view.sections) and not certain,
         "bases": [texts.basis(basis) for basis in dict.fromkeys(s.basis for s in view.sections)],
-        "attack": KINDS[incident.kind].operator_mail,
+        "attack": KINDS[view.kind].operator_mail,
         "meaning": family["meaning"],
         "steps": family["steps"],
-        "kind_reported": KINDS[incident.kind].operator_mail and certain,
+        "kind_reported": KINDS[view.kind].operator_mail and certain,
         "evidence_days": settings.evidence_days,
         "form": form,
         "said": said,

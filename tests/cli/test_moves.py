@@ -45,7 +45,7 @@ def test_a_case_is_approved_held_and_approved_again(desk, store):
 
 
 def test_the_queue_of_the_desk_is_what_is_held(desk, store):
-    store.save(correlate(store.open_incidents(), [detection(kind="worm", rule="worm")], T0, store.next_id))
+    store.save(correlate(store.open_incidents(), [detection(["192.0.2.77"], kind="worm", rule="worm")], T0, store.next_id))
     rows = {row["case"]: row["held"] for row in map(json.loads, desk("case", "list", "--json").lines)}
     assert rows == {CASE: 2, "AW-2026-000002": 0}
     assert [json.loads(line)["case"] for line in desk("case", "list", "--held", "--json").lines] == [CASE]
@@ -89,7 +89,7 @@ def test_the_breaker_is_closed_by_a_person(desk, store):
 
 
 def test_two_cases_of_a_customer_become_one(desk, store):
-    store.save(correlate(store.open_incidents(), [detection(kind="worm", rule="worm")], T0, store.next_id))
+    store.save(correlate(store.open_incidents(), [detection(["192.0.2.77"], kind="worm", rule="worm")], T0, store.next_id))
     other = "AW-2026-000002"
     assert f"{other} is part of it now" in desk("case", "merge", CASE, other).out
     assert f"merged into {CASE}" in desk("case", "show", other).out

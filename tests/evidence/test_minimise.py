@@ -157,6 +157,16 @@ def test_without_dst_in_the_rule_an_operator_gets_sums_alone():
     assert view.networks == ()
 
 
+def test_a_view_is_led_by_what_it_shows():
+    """An operator whose addresses were only scanned reads of a scan, though the case is about more."""
+    case = incident(detection(["203.0.113.9", "66.1.2.3"], kind="address_scan", rule="scan"), detection(["66.1.2.3"]), kind="login_attack")
+    scanned, guessed = (minimise(case, "operator", own=own, addresses=[a]) for a in ("203.0.113.9", "66.1.2.3"))
+    assert (scanned.kind, [s.kind for s in scanned.sections]) == ("address_scan", ["address_scan"])
+    assert (guessed.kind, [s.kind for s in guessed.sections]) == ("login_attack", ["login_attack", "address_scan"])
+    assert without_evidence(case, scanned).kind == "address_scan"
+    assert without_evidence(case).kind == "login_attack"
+
+
 def test_policy_limits_the_findings():
     one = incident(detection(episode="a"), detection(episode="b"))
     (section,) = minimise(one, "customer", own=own, episodes={"b"}).sections

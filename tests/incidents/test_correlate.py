@@ -1,12 +1,13 @@
-"""One incident per customer and kind while it lasts, whatever the order and however often detections come."""
+"""One incident per customer and kind, and per act, while it lasts, whatever the order and however often detections come."""
 
 from itertools import count, permutations
 
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from abusewatch.incidents import correlate, identity
+from abusewatch.incidents import correlate, owner
 from tests.cases import SECOND, T0, detection, detections, incident
 
 
@@ -34,12 +35,17 @@ def test_two_rules_of_one_kind_and_customer_are_one_incident():
 
 
 def test_another_kind_or_customer_is_another_incident():
-    some = [detection(), detection(kind="worm"), detection(customer="C-2", offender="198.51.100.9")]
+    some = [
+        detection(),
+        detection(["203.0.113.77"], kind="udp_flood", protocol="udp"),
+        detection(customer="C-2", offender="198.51.100.9"),
+    ]
     assert len(correlate([], some, T0, numbered())) == 3
 
 
 def test_an_address_nobody_owns_stands_for_itself():
-    assert identity(detection(customer=None)) == ("address:198.51.100.7", "login_attack")
+    assert owner(detection(customer=None)) == "address:198.51.100.7"
+    assert owner(detection()) == "C-1042"
 
 
 def test_the_same_detection_again_changes_nothing():
@@ -70,6 +76,104 @@ def test_a_sighting_wakes_quiet_and_reopens_resolved_and_leaves_closed_alone():
 def test_marks_survive_a_sighting():
     (change,) = correlate([incident(notified_us=7)], [detection(last_us=T0 + 999 * SECOND)], T0, numbered())
     assert change.incident.notified_us == 7
+
+
+HOSTS = [f"203.0.113.{n}" for n in range(1, 41)]
+
+
+def scan(hosts=tuple(HOSTS), **changes):
+    return detection(hosts, **{"kind": "address_scan", "rule": "address-scan", "severity": "medium"} | changes)
+
+
+def worm(hosts=tuple(HOSTS), **changes):
+    return detection(hosts, **{"kind": "worm", "rule": "telnet-worm"} | changes)
+
+
+def test_rules_that_overlap_are_one_incident_under_the_strongest_claim():
+    for order in permutations([scan(), worm(), detection(HOSTS[:25])]):
+        (change,) = correlate([], order, T0, numbered())
+        one = change.incident
+        assert (one.kind, one.also, one.severity) == ("worm", ("login_attack", "address_scan"), "high")
+        assert len(one.detections) == 3
+
+
+def test_two_things_done_at_once_stay_two_incidents():
+    guess, flood = (
+        detection(["203.0.113.9"]),
+        detection(["192.0.2.53"], kind="udp_flood", rule="udp-flood", protocol="udp"),
+    )
+    assert len(apply([], [guess, flood])) == 2
+    other_machine = worm(offender="198.51.100.8")
+    assert len(apply([], [detection(HOSTS), other_machine])) == 2
+
+
+def test_a_stronger_claim_that_comes_later_joins_the_case_that_was_told():
+    told = incident(scan(), state="active", notified_us=T0 + 1)
+    (change,) = correlate([told], [worm(last_us=T0 + 400 * SECOND)], T0 + 400 * SECOND, numbered())
+    assert (change.incident.id, change.before) == (told.id, "active")
+    assert (change.incident.kind, change.incident.also, change.incident.notified_us) == (
+        "worm",
+        ("address_scan",),
+        T0 + 1,
+    )
+    assert correlate([change.incident], [worm(last_us=T0 + 400 * SECOND)], T0 + 500 * SECOND, numbered()) == []
+
+
+def test_what_shows_later_to_be_one_act_becomes_one_case():
+    """Both were opened when their findings had nothing in common yet; the one that was told first goes on."""
+    first = incident(scan(HOSTS[:10]), ident="AW-2026-000007", opened_us=T0, state="active", notified_us=T0 + 9)
+    second = incident(worm(HOSTS[20:]), ident="AW-2026-000008", opened_us=T0 + 5, state="active", notified_us=T0 + 7)
+    grown = scan(HOSTS, last_us=T0 + 600 * SECOND)
+    kept, gone = correlate([first, second], [grown], T0 + 600 * SECOND, numbered())
+    assert (kept.incident.id, kept.incident.kind, kept.incident.notified_us) == ("AW-2026-000008", "worm", T0 + 7)
+    assert {d.finding.kind for d in kept.incident.detections} == {"worm", "address_scan"}
+    assert (gone.incident.id, gone.incident.state, gone.before, gone.incident.merged_into) == (
+        "AW-2026-000007",
+        "closed",
+        "active",
+        "AW-2026-000008",
+    )
+    again = [detection(["192.0.2.1"], kind="udp_flood", rule="udp-flood", protocol="udp", last_us=T0 + 700 * SECOND)]
+    (change,) = correlate([kept.incident, gone.incident], again, T0 + 700 * SECOND, numbered())
+    assert change.before is None
+
+
+def test_two_that_nobody_has_heard_of_become_one_without_a_trace():
+    some = [scan(HOSTS[:10]), worm(HOSTS[20:]), scan(HOSTS, last_us=T0 + 600 * SECOND)]
+    (change,) = correlate([], some, T0, numbered())
+    assert (change.incident.kind, change.before) == ("worm", None)
+    assert len(change.incident.detections) == 2
+
+
+def test_a_rule_on_trial_and_a_lead_never_lead_a_case():
+    (change,) = correlate([], [worm(status="observe"), scan()], T0, numbered())
+    assert (change.incident.kind, change.incident.also) == ("address_scan", ("worm",))
+    (change,) = correlate([], [detection(HOSTS, kind="beacon", rule="beacon"), scan(severity="low")], T0, numbered())
+    assert change.incident.kind == "address_scan"
+
+
+KINDS = st.sampled_from(["worm", "address_scan", "login_attack", "syn_flood", "beacon"])
+
+
+@given(st.lists(st.tuples(detections(), KINDS), min_size=1, max_size=6), st.data())
+def test_acts_come_together_in_any_order(some, data):
+    mixed = [replace(d, episode=f"{kind} {d.episode}", finding=replace(d.finding, kind=kind)) for d, kind in some]
+    known = apply([], mixed)
+    assert correlate(known, mixed, T0, numbered()) == []
+    assert len({(i.customer, kind) for i in known for kind in (i.kind, *i.also)}) == sum(1 + len(i.also) for i in known)
+    ways = data.draw(st.permutations(mixed * 2))
+    by_one = []
+    for one in ways:
+        state = {i.id: i for i in by_one}
+        numbers = iter(range(len(state) + 1, 999))
+        for change in correlate(by_one, [one], T0, lambda _: f"AW-2026-{one.episode}-{next(numbers)}"):  # noqa: B023  # called at once
+            state[change.incident.id] = change.incident
+        by_one = [i for i in state.values() if i.state != "closed"]
+    newest = {}
+    for one in mixed:
+        newest.setdefault(one.episode, []).append(one)
+    if all(len(versions) == 1 for versions in newest.values()):
+        assert canonical(by_one) == canonical(known) == canonical(apply([], ways))
 
 
 @given(st.lists(detections(), min_size=1, max_size=5), st.data())

@@ -4,7 +4,7 @@ import pytest
 
 from abusewatch.incidents.lifecycle import DAY_US, SILENCE_US
 from abusewatch.incidents.mailing import Step, next_mail
-from abusewatch.model.message import Told
+from abusewatch.model.message import Extent, Told
 from tests.cases import SECOND, T0, incident
 
 ONE = incident(state="active")
@@ -44,3 +44,30 @@ SENT, UNSENT = Told(0, "first", T0, sent=True), Told(0, "first", T0, sent=False)
 )  # fmt: skip
 def test_the_next_mail(case, told, last_us, now_us, step):
     assert next_mail(case, told, last_us, now_us) == step
+    assert next_mail(case, told, last_us, now_us, EXTENT) == step  # what the last mail told of is not known: there may be more
+
+
+EXTENT = Extent("address_scan", "medium", 1, 1000, 100)
+
+
+@pytest.mark.parametrize(
+    ("now", "told", "stage"),
+    [
+        (EXTENT, EXTENT, None),
+        (EXTENT._replace(packets=9999), EXTENT, None),
+        (EXTENT._replace(packets=10_000), EXTENT, "update"),
+        (EXTENT._replace(packets=1000), EXTENT._replace(packets=999), "update"),  # tenfold of what the first mail told of
+        (EXTENT._replace(packets=9), EXTENT, None),
+        (EXTENT._replace(severity="high"), EXTENT, "update"),
+        (EXTENT._replace(severity="low", kind="slow_scan"), EXTENT, None),
+        (EXTENT._replace(kind="worm"), EXTENT, "update"),
+        (EXTENT._replace(offenders=2), EXTENT, "update"),
+    ],
+)  # fmt: skip
+def test_an_update_tells_of_more(now, told, stage):
+    """And whatever it tells, it waits for its day; after a closing mail any sighting is news."""
+    said = Told(0, "first", T0, sent=True, extent=told)
+    assert next_mail(ONE, said, LAST, T0 + DAY_US, now).stage == stage
+    assert next_mail(ONE, said, LAST, T0 + DAY_US - 1, now) == Step(None, again_us=T0 + DAY_US if stage else None)
+    assert next_mail(ONE, said._replace(stage="closing"), LAST, T0 + DAY_US, now).stage == "update"
+    assert next_mail(QUIET, said, LAST, T0 + DAY_US, now).stage == "closing"

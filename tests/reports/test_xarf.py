@@ -76,6 +76,28 @@ def test_the_validator_can_fail(made, validator):
         assert faults(validator, document | change), change
 
 
+def test_where_rules_overlap_an_address_is_reported_once_by_its_strongest_claim(made):
+    """Once a scan of two addresses more, once of none: those two have their own documents, of their own type."""
+    both, two = made.OPERATOR_A, ("203.0.113.77", "203.0.113.78")
+    for more in (two, ()):
+        scan = made.detection("address_scan", targets=tuple(made.target(a, n) for n, a in enumerate((*both, *more))))
+        case, view = made.operator_view(made.incident(scan, made.detection("login_attack"), kind="login_attack"), (*both, *more))
+        found = documents(case, view, "noc@victim.example", made.SETTINGS)
+        claims = {}
+        for document in found:
+            claims.setdefault(document["destination_ip"], []).append(document["type"])
+        assert claims == {a: ["login_attack"] for a in both} | {a: ["port_scan"] for a in more}
+        assert [d["tags"][0] for d in found[len(both) :]] == ["kind:address_scan"] * len(more)
+
+
+def test_of_many_addresses_a_weaker_claim_has_no_sum_of_its_own(made):
+    many = tuple(f"203.0.113.{n}" for n in range(1, MOST + 2))
+    targets = tuple(made.target(a, n) for n, a in enumerate(many))
+    case, view = made.operator_view(made.incident(*(made.detection(kind, targets=targets) for kind in ("address_scan", "worm")), kind="worm"), many)
+    (found,) = documents(case, view, "noc@victim.example", made.SETTINGS)
+    assert (found["category"], found["targets"]) == ("infrastructure", MOST + 1)
+
+
 def test_ports_are_the_most_frequent_or_a_filler_that_is_explained(made):
     several = written(made, "login_attack")[0]
     assert several["source_port"] == 51514

@@ -31,6 +31,18 @@ def value(telemetry, name, **labels):
     return telemetry.registry.get_sample_value(f"abusewatch_{name}_total", labels)
 
 
+def test_a_finding_is_logged_again_at_each_step_of_the_ladder(detection):
+    from structlog.testing import capture_logs
+
+    sink = Correlator(MemoryStore(), Telemetry())
+    with capture_logs() as logs:
+        for n, times in enumerate((1, 2, 9, 10, 50, 99, 100, 1000, 1001)):
+            sink([replace(detection, last_us=detection.last_us + n, finding=replace(detection.finding, packets=detection.finding.packets * times))])
+    assert [(line["event"], line.get("times")) for line in logs if "finding" in line["event"]] == [
+        ("finding", None), ("finding grew", 10), ("finding grew", 100), ("finding grew", 1000)
+    ]  # fmt: skip
+
+
 def test_an_update_is_no_second_finding_and_no_second_incident(detection):
     telemetry, store = Telemetry(), MemoryStore()
     sink = Correlator(store, telemetry)

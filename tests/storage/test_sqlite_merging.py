@@ -5,12 +5,12 @@ from email import message_from_bytes
 import pytest
 
 from abusewatch.casework import Casework
-from abusewatch.incidents import correlate, expire
+from abusewatch.incidents import Change, correlate, expire
 from abusewatch.incidents.lifecycle import HOUR_US, LifecycleError
 from abusewatch.outbox import Outcome, settle
 from abusewatch.reports.compose import Composer
 from abusewatch.retention import limits
-from abusewatch.storage import SqliteStore
+from abusewatch.storage import MemoryStore, SqliteStore
 from tests.cases import SECOND, T0, Owners, detection, target, text_of
 from tests.test_casework import RESOLVER, SETTINGS
 
@@ -91,6 +91,48 @@ def test_each_thread_goes_on_under_the_name_it_began_with(store):
         assert (mail.incident, mail.stage, f"[{A}]" in mail.subject) == (A, "update", True)
     assert known[message_from_bytes(later["abuse@b.example"].raw)["In-Reply-To"]].incident == B
     assert len({e.message.message_id for e in store.messages()}) == len(store.messages())
+
+
+@pytest.mark.parametrize("make", [lambda path: MemoryStore(), lambda path: SqliteStore(path / "one.db", limits())])
+def test_rules_that_turn_out_to_see_one_act_become_one_case_by_themselves(make, tmp_path):
+    """Both sides are told of a scan, then of guesses elsewhere; when the scan is seen to be at those hosts too, the threads go on as one case."""
+    store = make(tmp_path)
+    first = [*two(store)]
+    again, later_us = [f"66.1.2.{n}" for n in (3, 4)], T0 + 26 * HOUR_US
+    known = store.incident(B).detections[0].episode
+    guess = detection([target(a, last_us=later_us) for a in again], last_us=later_us, episode=store.incident(A).detections[0].episode, packets=9_999)
+    saved(store, guess, now_us=later_us)
+    saved(store, detection([target(a, last_us=later_us) for a in again], last_us=later_us, episode=known, **SCAN), now_us=later_us)
+    assert [(i.id, i.kind, i.also) for i in store.open_incidents()] == [(A, "login_attack", ("address_scan",))]
+    gone = store.incident(B)
+    assert (gone.state, gone.merged_into) == ("closed", A)
+    assert store.messages(incident=B) == []
+    assert len(store.messages(incident=A)) == len(first)
+    before = store.open_incidents()
+    store.save([Change(gone, "active")])  # told twice, it is still done once
+    assert store.open_incidents() == before
+    later = turn(store, later_us)
+    assert sorted(m.recipient for m in later) == ["abuse@a.example", "security@customer.example"]
+    assert {(m.incident, m.stage) for m in later} == {(A, "update")}
+    assert len({e.message.message_id for e in store.messages()}) == len(store.messages())
+    if isinstance(store, SqliteStore):
+        assert [n.text for n in store.notes(A)] == [f"{B} was merged into this case"]
+        assert store.merged_into(B) == A
+        assert store.database.check() == []
+    store.close()
+
+
+def test_a_case_takes_over_the_kind_of_the_one_it_takes_in(store):
+    """The scan was told first, so it goes on, and is a worm from then on: at no moment are there two of a kind."""
+    hosts = [f"66.1.2.{n}" for n in range(10)]
+    saved(store, detection(hosts[:5], **SCAN))
+    turn(store, T0)
+    saved(store, detection(hosts[5:], kind="worm", rule="worm"), now_us=T0 + 1)
+    grown = detection(hosts, last_us=T0 + 400 * SECOND, episode=store.incident(A).detections[0].episode, **SCAN)
+    saved(store, grown, now_us=T0 + 400 * SECOND)
+    assert [(i.id, i.kind, i.also, len(i.detections)) for i in store.open_incidents()] == [(A, "worm", ("address_scan",), 2)]
+    assert [(i.id, i.kind, i.state) for i in store.incidents()] == [(B, "worm", "closed"), (A, "worm", "active")]
+    assert store.incident(A) == store.open_incidents()[0]
 
 
 def test_the_one_case_ends_with_one_closing_mail_to_each(store):
