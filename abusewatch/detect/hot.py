@@ -15,6 +15,7 @@ from abusewatch.detect.views import View
 from abusewatch.model.rows import Array
 from abusewatch.windows.order import BUCKET_BITS, U64, Index, bucket_of, order_of, starts_of
 
+NONE: U64 = np.zeros(0, np.uint64)
 SHARE = 0.25  # of a bound, in one pane; half would do for whole panes, but under load a pane closes in parts
 
 Values = Callable[[View, Index], Mapping[str, Array]]
@@ -62,17 +63,30 @@ class Hot:
         self._groups, self._groups_us = known[by_hash], known_us[by_hash]
 
     def _hot_groups(self, view: View, at: Index, values: Mapping[str, Array]) -> U64:
-        if not len(at):
-            return np.zeros(0, np.uint64)
-        group = self.hashes(view, at)
-        bucket = bucket_of(group)
-        totals: dict[str, Array] = {name: np.bincount(bucket, weights=value, minlength=1 << BUCKET_BITS) for name, value in values.items()}
-        few = np.flatnonzero(reached(self.gates, totals, SHARE).take(bucket))
-        if not len(few):
-            return np.zeros(0, np.uint64)
-        group, values = group.take(few), {name: value.take(few) for name, value in values.items()}
-        order = order_of(group)
-        group = group.take(order)
-        starts = starts_of(group)
-        sums = {name: np.add.reduceat(value.take(order), starts, dtype=np.float64) for name, value in values.items()}
-        return group[starts][reached(self.gates, sums, SHARE)]
+        return reaching(self.hashes(view, at), values, self.gates, SHARE) if len(at) else NONE
+
+
+def reaching(group: U64, values: Mapping[str, Array], gates: Sequence[Mapping[str, float]], share: float) -> U64:
+    """Which groups (sorted hashes) have sums that reach `share` of every bound of one alternative; `values` (n,) are those of the gate measures of each row.
+
+    First by buckets, which no group exceeds and which cost no sort: few rows are left for that.
+    """
+    bucket = bucket_of(group)
+    totals: dict[str, Array] = {name: np.bincount(bucket, weights=value, minlength=1 << BUCKET_BITS) for name, value in values.items()}
+    few = np.flatnonzero(reached(gates, totals, share).take(bucket))
+    if not len(few):
+        return NONE
+    group, values = group.take(few), {name: value.take(few) for name, value in values.items()}
+    order = order_of(group)
+    group = group.take(order)
+    starts = starts_of(group)
+    sums = {name: np.add.reduceat(value.take(order), starts, dtype=np.float64) for name, value in values.items()}
+    return np.sort(group[starts][reached(gates, sums, share)])
+
+
+def among(group: U64, few: U64) -> NDArray[np.bool_]:
+    """Which groups are among a few (sorted): one search, where np.isin would sort them all."""
+    if not len(few):
+        return np.zeros(len(group), np.bool_)
+    found: NDArray[np.bool_] = few[np.minimum(np.searchsorted(few, group), len(few) - 1)] == group
+    return found

@@ -11,7 +11,7 @@ from abusewatch.detect.coded.seat import Seat
 from abusewatch.detect.compile import Condition, compile_groups, compile_rows, compile_values
 from abusewatch.detect.expression import names
 from abusewatch.detect.gate import implied
-from abusewatch.detect.hot import Held, Hot
+from abusewatch.detect.hot import Held, Hot, among, reaching
 from abusewatch.detect.matching import Matching
 from abusewatch.detect.measures import F64, Groups, Mask
 from abusewatch.detect.rule import Measure, Raise, Rule
@@ -103,6 +103,7 @@ class Runner:
         self._hot = Hot(gates, self.wait_us, self._gate_values, self.groups) if self.wait_us and gates and short else None
         self.looks_back = self._hot is not None
         self.floor: Floor = (floor(rule, self.bounds) if self.looks_back else None) or Floor(0.0)
+        self._one_each = all(key.column in {"own", "src"} for key in match.per)  # no more groups than addresses
         self._sampled = rule.sampled.use == "lower_bound"
         self.tacit = self._matching.tacit
         self._next_us = 0
@@ -138,11 +139,18 @@ class Runner:
         return {m.name: m.gate_value(picked, sampled=self._sampled) for m in self._gated}
 
     def _hopeful(self, view: View, at: Index, slots: int) -> Index:
-        """The rows of slots that bring their share of a bound."""
+        """The rows of slots that bring their share of a bound, and of them those of groups that do, where an address has several."""
         weight = view["weight"][at]
         values = {name: value * weight for name, value in self._gate_values(view, at).items()}
         enough = self.window.enough(view["slot"][at], values, slots)
-        return at if enough is None or enough.all() else at[enough]
+        if enough is None:
+            return at
+        if not enough.all():
+            at, values = at[enough], {name: value[enough] for name, value in values.items()}
+        if self._one_each or not len(at):
+            return at
+        group = self.groups(view, at)
+        return at[among(group, reaching(group, values, self.window.gates, self.window.share or 0.0))]
 
     def _keep(self, at: Index, view: View, end_us: int, slots: int, fired: Array) -> Columns:
         if not len(at):  # nobody brings enough

@@ -29,9 +29,18 @@ LEAST_ROWS = 16  # rows of a group that are kept if any are: shares of fewer mea
 QUIET_BUDGET = ROW_BUDGET // 16
 MERGE_US = 10_000_000
 COMPACT_PARTS = 16
+LOST_BITS = 18  # places where it is counted what was let go: groups share one, so the fewer the places, the more are not judged for the sake of others
 
 JUDGED = frozenset({"slot", "sampling_rate", "packets", "start_us", "end_us"})
 """Evidence that judgement needs too, and that fresh blocks therefore hold themselves."""
+
+
+def _nothing_lost() -> NDArray[np.float32]:
+    return np.zeros(1 << LOST_BITS, np.float32)
+
+
+def _place(group: Array) -> NDArray[np.intp]:
+    return (group >> np.uint64(64 - LOST_BITS)).astype(np.intp)
 
 
 @dataclass(slots=True)
@@ -65,8 +74,8 @@ class Window:
     _merged: deque[Block] = field(default_factory=deque)
     _totals: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     _touched: deque[tuple[int, Array]] = field(default_factory=deque)
-    _lost: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1 << BUCKET_BITS))
-    _lost_before: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1 << BUCKET_BITS))
+    _lost: NDArray[np.float32] = field(default_factory=_nothing_lost)
+    _lost_before: NDArray[np.float32] = field(default_factory=_nothing_lost)
     _forget_us: int = 0
     _hopeful_us: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1 << BUCKET_BITS, np.int64))
     _turned_us: int = 0
@@ -77,6 +86,12 @@ class Window:
         if name not in self.sums:
             return rows[f"{name}?"] * rows["weight"]
         return np.where(rows[f"{name}?"], rows[f"{name}="], 0.0) * rows["weight"] / self.sums[name]
+
+    @property
+    def share(self) -> float | None:
+        """The part of a bound that a slot, or a group, brings in one pane or is left out; None where even one row is more."""
+        share = LOSSY * min(1.0, self.pane_us / self.length_us)
+        return None if all(bound * share <= 1 for gate in self.gates for bound in gate.values()) else share
 
     @property
     def size(self) -> int:
@@ -98,13 +113,10 @@ class Window:
 
     def enough(self, slot: Array, values: Mapping[str, Array], slots: int) -> NDArray[np.bool_] | None:
         """Which rows of a pane belong to slots that bring their share of a bound; None: all. `values` (n,) are those of the gate measures."""
-        if not self.gates:
-            return None
-        share = LOSSY * min(1.0, self.pane_us / self.length_us)
-        if all(bound * share <= 1 for gate in self.gates for bound in gate.values()):
+        if self.share is None:
             return None
         sums: dict[str, Array] = {name: np.bincount(slot, weights=value, minlength=slots) for name, value in values.items()}
-        return reached(self.gates, sums, share)[slot]
+        return reached(self.gates, sums, self.share)[slot]
 
     def add(self, end_us: int, rows: Columns, source: Source, fired: Array, slots: int) -> None:
         """Take the rows of a pane: `slot`, `group`, `chance`, `reach`, `weight`, `at` (where in `source`), and the columns of the measures."""
@@ -276,26 +288,26 @@ class Window:
         stay = np.zeros(1 << BUCKET_BITS, np.bool_)
         stay[nearest[fit]] = True
         stays = stay.take(bucket)
-        self._lose(rows=kept, which=~stays, bucket=bucket)
+        self._lose(kept, kept[whole], ~stays)
         return r.take(kept, stays)
 
     def _nearness(self, rows: Columns, bucket: Array) -> NDArray[np.float64]:
-        """How near the groups of each bucket come to the nearest alternative of bounds together, 0 to 1; 1 for all where there is no bound."""
+        """How far the groups of each bucket go together towards, or beyond, the nearest alternative of bounds; 1 for all where there is no bound."""
         near = np.zeros(1 << BUCKET_BITS)
         for gate in self.gates:
             parts = [np.bincount(bucket, weights=self.brings(rows, name), minlength=len(near)) / bound for name, bound in gate.items()]
             np.maximum(near, np.minimum.reduce(parts), out=near)
-        return np.minimum(near, 1.0) if self.gates else np.ones(len(near))
+        return near if self.gates else np.ones(len(near))
 
-    def _lose(self, rows: Columns, which: NDArray[np.bool_], bucket: Array) -> None:
+    def _lose(self, rows: Columns, group: Array, which: NDArray[np.bool_]) -> None:
         """Let whole groups go for want of room, and remember how much it was."""
         self.shed_rows += int(np.count_nonzero(which))
-        self._lost += np.bincount(bucket[which], weights=rows["weight"][which], minlength=len(self._lost))
+        self._lost += np.bincount(_place(group[which]), weights=rows["weight"][which], minlength=len(self._lost))
 
     def known(self, group: Array, weight: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Whether of each group, with the weight of its rows in the window, at least as much is held as was let go in its bucket: nobody is judged by less."""
-        bucket = bucket_of(group)
-        known: NDArray[np.bool_] = weight >= self._lost[bucket] + self._lost_before[bucket]
+        place = _place(group)
+        known: NDArray[np.bool_] = weight >= self._lost[place] + self._lost_before[place]
         return known
 
     def _quiet(self, rows: Columns) -> Columns:
@@ -309,7 +321,7 @@ class Window:
         groups = int(np.count_nonzero(np.bincount(bucket_of(group), minlength=1 << BUCKET_BITS)))  # there are no fewer
         if groups > room:
             some = group < np.uint64(min((1 << 64) * room // groups, (1 << 64) - 1))
-            self._lose(rows=rows, which=~some, bucket=bucket_of(group))
+            self._lose(rows, group, ~some)
             rows = r.take(rows, some)
         kept, shed = thinned(rows, limit_for(rows, MERGED_ROWS, room), sums=self.sums)
         self.shed_rows += shed
@@ -332,7 +344,7 @@ class Window:
 
     def _expire(self, now_us: int) -> None:
         if now_us >= self._forget_us:
-            self._lost, self._lost_before, self._forget_us = np.zeros(1 << BUCKET_BITS), self._lost, now_us + self.length_us
+            self._lost, self._lost_before, self._forget_us = _nothing_lost(), self._lost, now_us + self.length_us
         for blocks in (self._fresh, self._merged):
             while blocks and blocks[0].end_us <= now_us - self.length_us - self.wait_us:
                 self._count(blocks.popleft(), -1, 0)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from abusewatch.detect.hot import Held, Hot
+from abusewatch.detect.hot import Held, Hot, among, reaching
 from abusewatch.detect.views import View
 
 SECOND = 1_000_000
@@ -43,3 +43,13 @@ def test_two_panes_before_are_not_and_after_the_grace_neither():
 
 def test_a_busy_address_is_kept_only_in_the_group_that_is_hot():
     assert turns(pane([1, 1, 1], [11, 12, 13], [24, 24, 26])) == [[2]]
+
+
+def test_groups_reach_by_their_own_sums_and_not_by_those_of_their_neighbours():
+    group = np.array([5, 5, 6, 7, 2**63], np.uint64)  # the first four share a bucket
+    values = {"sent": np.array([30.0, 30.0, 59.0, 1.0, 60.0])}
+    found = reaching(group, values, ({"sent": 600.0},), 0.1)
+    assert found.tolist() == [5, 2**63]
+    assert among(group, found).tolist() == [True, True, False, False, True]
+    assert reaching(group, values, ({"sent": 6000.0},), 0.1).tolist() == []
+    assert not among(group, reaching(group, values, ({"sent": 6000.0},), 0.1)).any()

@@ -211,3 +211,20 @@ def test_what_others_bring_settles_nothing(monkeypatch):
         one, other = (sorted(zip(rows["chance"].tolist(), rows["weight"].tolist(), strict=True)) if rows else [] for rows in rows_of)
         assert one == other
     assert alone.shed_rows > 0
+
+
+def test_where_not_all_groups_fit_those_that_go_furthest_stay(monkeypatch):
+    """Among thousands beyond a bound the heaviest is judged: which of them stay must not hang on the order of their hashes."""
+    monkeypatch.setattr(w, "ROW_BUDGET", 4_000)
+    held = window(gates=({"n": 2.0},))
+    heavy = np.uint64((1 << 64) - 1)
+    for n in range(3):
+        many = block(6000, groups=1500, seed=n)
+        many["group"] = np.arange(6000).astype(np.uint64) % np.uint64(1500) << np.uint64(48)
+        many["group"][:200] = heavy
+        put(held, (n + 1) * 5 * SECOND, many, source(6000))
+    rows = held.rows_of(np.zeros(1, np.int32), 15 * SECOND)
+    mine = rows["weight"][rows["group"] == heavy].sum()
+    assert held.shed_rows > 0
+    assert held.known(np.array([heavy]), np.array([mine])).all()
+    assert not held.known(np.arange(1500).astype(np.uint64) << np.uint64(48), np.full(1500, 1.0)).all()
