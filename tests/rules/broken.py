@@ -18,6 +18,11 @@ class Broken(NamedTuple):
     what: str
     rule: Rule
 
+    @property
+    def name(self) -> str:
+        """The place and what was done there."""
+        return f"{self.place}: {self.what}"
+
 
 def broken(rule: Rule) -> Iterator[Broken]:
     """Every way in which a rule is broken, one at a time."""

@@ -1043,7 +1043,7 @@ def login_attack_sampled():
 
 
 EDGES = {
-    name.replace("_", "-"): list(make())
+    name.replace("_", "-"): make
     for name, make in list(globals().items())
     if callable(make) and name in {
         "ssh_login_attack", "login_attack", "password_spray", "login_storm", "address_scan", "telnet_worm", "sip_scan", "udp_address_scan", "icmp_scan",
@@ -1053,4 +1053,4 @@ EDGES = {
         "syn_flood_half_open_sampled", "http_flood_sampled", "login_attack_sampled",
     }
 }  # fmt: skip
-"""The tables of each shipped rule."""
+"""What makes the tables of each shipped rule."""
