@@ -1,11 +1,12 @@
 """Commands as people run them: a process of its own, its exit code, and both of its streams."""
 
 import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.cli.forks import Forks
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -43,13 +44,17 @@ class Ran:
         return self.err
 
 
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Forks]:
+    made = Forks()
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def abusewatch(tmp_path) -> Callable[..., Ran]:
+def abusewatch(tmp_path, forks) -> Callable[..., Ran]:
     def run(*arguments: object, stdin: bytes | None = None) -> Ran:
-        done = subprocess.run(
-            [sys.executable, "-m", "abusewatch.cli", *map(str, arguments)],
-            cwd=tmp_path, input=stdin, capture_output=True, timeout=120, check=False,
-        )  # fmt: skip
+        done = forks.run([*map(str, arguments)], tmp_path, stdin, 120)
         text = subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
         return Ran(text)
 
