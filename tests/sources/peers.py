@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import subprocess
+import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,3 +80,30 @@ def softflowd(capture, port, version, *options):
     """Meter a capture and export it; softflowd ends by itself, unless it has a control socket to wait at."""
     need("softflowd")
     run("softflowd", "-r", capture, "-n", f"127.0.0.1:{port}", "-v", version, "-c", "none", "-p", "none", "-d", *options)
+
+
+def softflowd_of(paths, version):
+    """What softflowd sends of captures, one after the other: each datagram and when it came (us)."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        sock.bind(("127.0.0.1", 0))
+        sock.settimeout(0.05)
+        got, done = [], threading.Event()
+
+        def receive():
+            while True:
+                try:
+                    got.append((sock.recv(65536), int(time.time() * 1e6)))
+                except TimeoutError:
+                    if done.is_set():
+                        return
+
+        thread = threading.Thread(target=receive)
+        thread.start()
+        try:
+            for path in paths:
+                softflowd(path, sock.getsockname()[1], version)
+        finally:
+            done.set()
+            thread.join()
+    return got

@@ -26,33 +26,6 @@ def captures(corpus):
     return [p for folder in ("attacks", "benign") for p in sorted((corpus / folder).iterdir())]
 
 
-def softflowd_of(paths, version):
-    """The datagrams that softflowd makes of captures, each as it was sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-        sock.bind(("127.0.0.1", 0))
-        sock.settimeout(0.2)
-        got, done = [], threading.Event()
-
-        def receive():
-            while True:
-                try:
-                    got.append(sock.recv(65536))
-                except TimeoutError:
-                    if done.is_set():
-                        return
-
-        thread = threading.Thread(target=receive)
-        thread.start()
-        try:
-            for path in paths:
-                peers.softflowd(path, sock.getsockname()[1], version)
-        finally:
-            done.set()
-            thread.join()
-    return got
-
-
 def deliver(datagrams, port):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         for number, datagram in enumerate(datagrams):
@@ -109,7 +82,7 @@ def theirs(datagrams, folder, program="nfcapd"):
 
 @pytest.mark.parametrize("form", VERSIONS)
 def test_softflowd_of_every_capture(corpus, form, tmp_path):
-    datagrams = softflowd_of(captures(corpus), VERSIONS[form])
+    datagrams = [datagram for datagram, _ in peers.softflowd_of(captures(corpus), VERSIONS[form])]
     assert len(datagrams) > 100
     batch = ours(datagrams)
     found, file = theirs(datagrams, tmp_path / "nf")
