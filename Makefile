@@ -6,18 +6,22 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 OUT ?= demo-out
 FUZZ_ROUNDS ?= 200000
-FUZZ_SECONDS ?= 60
+QUICK_ROUNDS ?= 2000
+FUZZ_SECONDS ?= 15
 FUZZ_JOBS ?= $(shell nproc)
 SOAK_MINUTES ?= 30
 
-.PHONY: demo test peers lint bench fuzz fuzz-quick soak clean
+# Bytecode is kept, whatever the shell says: each worker of the tests and each process they start would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: demo test peers lint bench fuzz fuzz-quick fuzzers soak clean
 .DELETE_ON_ERROR:
 
 demo: $(STAMP)
 	$(BIN)/abusewatch demo --out $(OUT)
 
-test: peers lint fuzz-quick
-	$(BIN)/pytest -n auto -rs -m "not fuzz"
+test: peers lint fuzzers
+	ABUSEWATCH_FUZZ_ROUNDS=$(QUICK_ROUNDS) $(BIN)/pytest -n auto --dist worksteal -rs
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -32,9 +36,12 @@ fuzz: $(VENV)/.fuzz
 	$(BIN)/python -m tests.fuzz --cpu --seconds 3600 --jobs $(FUZZ_JOBS)
 	ABUSEWATCH_FUZZ_ROUNDS=$(FUZZ_ROUNDS) ABUSEWATCH_DATAGRAMS=1000000 $(BIN)/pytest -n auto -m fuzz
 
-fuzz-quick: $(VENV)/.fuzz
+# What of this `make test` does: each decoder for a short while, then (among all other tests) a few rounds of mutations.
+fuzz-quick: fuzzers
+	ABUSEWATCH_FUZZ_ROUNDS=$(QUICK_ROUNDS) $(BIN)/pytest -q -n auto -m fuzz
+
+fuzzers: $(VENV)/.fuzz
 	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) --jobs $(FUZZ_JOBS)
-	ABUSEWATCH_FUZZ_ROUNDS=2000 $(BIN)/pytest -q -n auto -m fuzz
 
 soak: $(STAMP)
 	ABUSEWATCH_DATAGRAMS=1000000 $(BIN)/pytest -q tests/sources/test_conservation.py tests/wire/test_conservation.py
