@@ -17,6 +17,7 @@ from abusewatch.config.assemble import SetupError, assemble, rule_set
 from abusewatch.contacts import ContactsError, OperatorTable
 from abusewatch.detect.rule import Rule
 from abusewatch.inventory import Inventory, InventoryError
+from abusewatch.model.classes import CLASSES
 from abusewatch.model.finding import Detection
 from abusewatch.shards.split import inseparable
 
@@ -145,7 +146,7 @@ def gathered(
         setup = assemble(config) if config else None
         known = inventory.load(inventory_file) if inventory_file else setup.inventory if setup else None
         if own:
-            known = _widened(known, inventory.of_prefixes(own))
+            known = widened(known, inventory.of_prefixes(own))
         table = contacts.load(contacts_file) if contacts_file else setup.table if setup else OperatorTable()
     except (SetupError, InventoryError, ContactsError) as error:
         raise _refused(error.faults) from None
@@ -161,7 +162,7 @@ def gathered(
     return Parts(rules, known, table, reporter)
 
 
-def _widened(known: Inventory | None, more: Inventory) -> Inventory:
+def widened(known: Inventory | None, more: Inventory) -> Inventory:
     """Add prefixes that no customer has to an inventory."""
     if known is None:
         return more
@@ -189,6 +190,9 @@ def in_words(detection: Detection) -> Iterator[str]:
     measures = ", ".join(f"{name} {value:g}" for name, value in finding.measures.items())
     yield f"         fired: {finding.threshold}" + (f" with {measures}" if measures else "")
     yield f"         because {detection.because}"
+    if finding.classes:
+        named = " or ".join(CLASSES.get(name, name) for name in finding.classes)
+        yield f"         may also be {named}: the confidence is lower for it"
     shown = ", ".join(finding.targets_sample)
     frames = f"; frames {finding.frames[0]} to {finding.frames[1]}" if finding.frames else ""
     yield f"         targets: {shown}{', ...' if finding.targets > len(finding.targets_sample) else ''}{frames}"

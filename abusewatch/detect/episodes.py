@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
+from msgspec import UNSET
 
 from abusewatch.detect.measures import lower_bound, upper_bound
+from abusewatch.detect.resemblance import Signs, lowered, resembles
 from abusewatch.detect.rule import Rule
 from abusewatch.detect.runner import SECOND, Firing
 from abusewatch.detect.tally import Tally, whole
@@ -217,6 +219,7 @@ def _detection(episode: Episode, offender: str, customer: Customer | None, cover
     reason, values = episode.strongest.reason, episode.strongest.values
     targets = tally.targets()
     protocol = tally.protocols.most_common(1)[0][0]
+    alike = resembles(Signs(rule.kind, tally, targets, values), customer.roles if customer else ())
     finding = Finding(
         rule=rule.id, kind=rule.kind, xarf=rule.xarf, offender=offender, customer=customer.id if customer else None,
         direction="spoofed" if foreign else "internal" if tally.internal > tally.flows / 2 else "outbound",
@@ -224,9 +227,10 @@ def _detection(episode: Episode, offender: str, customer: Customer | None, cover
         targets=tally.distinct_targets, targets_sample=tuple(t.address for t in targets[:SAMPLE]),
         first_seen=iso(tally.first_us), last_seen=iso(tally.last_us), flows=whole(tally.flows), packets=whole(tally.packets),
         bytes=whole(tally.bytes), sampling_rate=0 if tally.sampling_unknown else tally.sampling_rate, estimate=_estimate(tally), severity=reason.severity,
-        confidence=rule.confidence, basis=_basis(tally, protocol, foreign=foreign, anchored=foreign and customer is not None), measures=_rounded(values),
+        confidence=lowered(rule.confidence, alike),
+        basis=_basis(tally, protocol, foreign=foreign, anchored=foreign and customer is not None), measures=_rounded(values),
         threshold=reason.text, frames=(tally.frame_first, tally.frame_last) if tally.frame_last else (), coverage=coverage,
-        **({} if rule.status == "stable" else {"status": rule.status}),
+        status=UNSET if rule.status == "stable" else rule.status, resembles=alike or UNSET,
     )  # fmt: skip
     return Detection(
         finding=finding, episode=f"{rule.id}|{offender}|{episode.started_us}", first_us=tally.first_us, last_us=tally.last_us,

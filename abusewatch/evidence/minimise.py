@@ -142,6 +142,7 @@ def _section(detection: Detection, name: str, share: list[Target], audience: Aud
         severity=finding.severity,
         confidence=finding.confidence,
         basis=finding.basis,
+        resembles=finding.classes if audience != "operator" else (),
         offender=finding.offender if own(finding.offender) else None,
         protocol=finding.protocol,
         ports=tuple(sorted({port for t in share for port in t.ports})) if "dst_port" in listed else (),

@@ -37,7 +37,8 @@ class Section(msgspec.Struct, frozen=True):
     `episode` is an opaque name, the same in every view. `fields` are the names the rule lets out to this audience.
     `total` sums the targets of this view and `targets` counts them; `by_target` sums each (operator, desk: an address;
     customer: a network), the most attacked first; `rows` shows single records in order of time; the `_more` numbers
-    count what the caps left out. `offender` is None where it is not ours: a forged source is somebody else's address.
+    count what the caps left out. `resembles` are the benign classes it may be; none for an operator, who is not to learn
+    what the customer runs. `offender` is None where it is not ours: a forged source is somebody else's address.
     """
 
     episode: str
@@ -48,6 +49,7 @@ class Section(msgspec.Struct, frozen=True):
     severity: str
     confidence: float
     basis: str
+    resembles: tuple[str, ...]
     offender: str | None
     protocol: str
     ports: tuple[int, ...]

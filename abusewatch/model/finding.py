@@ -57,6 +57,13 @@ class Finding(msgspec.Struct, frozen=True, omit_defaults=False):
     coverage: float
     status: str | msgspec.UnsetType = msgspec.UNSET
     """Left out for stable rules: then the object is exactly the contract's; `observe` and `sandbox` findings say so."""
+    resembles: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    """Names of `model.classes`: what harmless thing it may be, for which `confidence` is lower. Left out when there is none."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """What it resembles, also when that is nothing."""
+        return self.resembles or ()
 
 
 class EvidenceRow(msgspec.Struct, frozen=True):

@@ -118,6 +118,7 @@ class Composer:
             "networks_more": view.networks_more,
             "meaning": family["meaning"],
             "steps": family["steps"],
+            "resembles": [texts.benign(name) for name in dict.fromkeys(name for one in view.sections for name in one.resembles)],
             "evidence_days": self._settings.evidence_days,
             "kind_reported": KINDS[incident.kind].operator_mail and any(one.basis in CERTAIN for one in view.sections),
         }

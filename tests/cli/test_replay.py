@@ -30,6 +30,22 @@ def test_a_finding_is_the_contracts_json_and_exit_1(abusewatch, attack):
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", finding["first_seen"])
 
 
+def test_a_finding_says_what_else_it_may_be_and_is_still_told(abusewatch, attack, tmp_path):
+    inventory = tmp_path / "customers.toml"
+    text = '[[customer]]\nid = "C-1"\nprefixes = ["198.51.100.0/24"]\ncontacts = ["a@customer.example"]\nroles = ["{}"]\n'
+    for role, named in (("tor_exit", ["tor_exit"]), ("cdn", None)):
+        inventory.write_text(text.format(role))
+        out = tmp_path / role
+        ran = abusewatch("replay", attack, "--inventory", inventory, "--json", "--out", out)
+        finding = json.loads(ran.lines[0])
+        assert (ran.code, finding.get("resembles"), finding["confidence"]) == (1, named, 0.72 if named else 0.9)
+        assert list(finding) == FIELDS + ["resembles"] * bool(named)
+        said = abusewatch("replay", attack, "--inventory", inventory).out
+        assert ("may also be a Tor exit: the confidence is lower for it" in said) == bool(named)
+        assert len(list((out / "mails").glob("*.customer.eml"))) == 1
+        assert list((out / "mails").glob("*.operator.eml"))
+
+
 def test_stdin_and_compression_give_the_same(abusewatch, attack, tmp_path):
     packed = tmp_path / "attack.pcap.gz"
     packed.write_bytes(gzip.compress(attack.read_bytes()))

@@ -19,7 +19,7 @@ from abusewatch.model.kinds import KINDS
 from abusewatch.model.mailbox import AddressError
 from abusewatch.reports.compose import Composer
 from abusewatch.reports.leaks import LeakError
-from abusewatch.reports.texts import languages
+from abusewatch.reports.texts import Texts, languages
 
 THREE_DAYS = 3 * 86_400_000_000
 GOLDEN = Path(__file__).parent / "golden"
@@ -90,6 +90,19 @@ def test_a_customer_reads_all_he_needs(made, composer):
     for needed in ("AW-2026-000123", "198.51.100.7", "5 addresses", "203.0.113.0/24", "2001:db8:a::/48", "192.0.2.0/24", "Nobody accuses you", "1. ", "deleted 7 days after", "We read no content", "2026-11-01 10:00:03 UTC"):
         assert needed in text, needed
     assert not any(address in text for address in (*made.OPERATOR_A, *made.OPERATOR_B))
+
+
+@pytest.mark.parametrize("language", ["en", "de", "fr", "es", "nl"])
+def test_the_customer_alone_is_asked_whether_it_is_something_harmless(made, composer, language):
+    plain = made.detection()
+    alike = replace(plain, finding=replace(plain.finding, resembles=("git_poll", "tor_exit"), confidence=0.61))
+    customer = replace(made.CUSTOMER, language=language)
+    told, untold = (flat(composer.compose_customer(*made.customer_view(made.incident(one)), customer, made.NOW)) for one in (alike, plain))
+    words = Texts(language).phrases["class"]
+    for name in ("git_poll", "tor_exit"):
+        assert words[name] in told
+        assert words[name] not in untold
+        assert words[name] not in flat(composer.compose_operator(*made.operator_view(made.incident(alike)), made.CONTACT, made.NOW, language=language))
 
 
 @pytest.mark.parametrize("basis", ["syn_only", "one_way", "unknown"])

@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from abusewatch.reports.html import render
 
@@ -55,6 +56,13 @@ def test_it_says_why(made, composer):
         "cannot have been forged", "noc@victim.example", "mails/001.eml", "2026-11-01 10:00:03 to 10:04:59 UTC", "4 min 57 s", "95 %",
     ):  # fmt: skip
         assert needed in reader.text, needed
+
+
+def test_it_says_what_else_it_may_be(made, composer):
+    plain = made.detection()
+    alike = replace(plain, finding=replace(plain.finding, resembles=("speed_test",)))
+    assert "May also be a speed test" in Reader(page(made, composer, alike)).text
+    assert "May also be" not in Reader(page(made, composer, plain)).text
 
 
 def test_links_lead_somewhere(made, composer):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from jinja2 import Environment, nodes
 from msgspec.structs import replace
 
+from abusewatch.model.classes import CLASSES
 from abusewatch.model.kinds import BASES, KINDS
 from abusewatch.reports.compose import Composer
 from abusewatch.reports.leaks import Allowed, check_text
@@ -39,6 +40,7 @@ def test_every_kind_has_a_family_and_every_language_all_phrases():
         phrases = Texts(language).phrases
         assert phrases["kind"].keys() == KINDS.keys()
         assert phrases["basis"].keys() == set(BASES)
+        assert phrases["class"].keys() == CLASSES.keys()
         assert phrases["words"].keys() == english["words"].keys()
         assert phrases["family"].keys() == set(FAMILY.values())
         assert all(len(family["steps"]) >= 3 and family["meaning"] and family["operator"] for family in phrases["family"].values())
