@@ -3,6 +3,7 @@
 A role is a statement about who somebody is, and it silences rules; so each proposal says the numbers it rests on.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -17,6 +18,8 @@ from abusewatch.model.rows import Columns
 
 TCP, UDP = 6, 17
 SYN, RST, ACK = 2, 4, 16
+LOGINS = (21, 22, 23, 110, 143, 445, 465, 587, 993, 995, 1433, 2222, 3306, 3389, 5432, 5900, 5985)
+"""Services that ask for a password. Who comes back to these alone, to each equally often, may as well work through a list of passwords."""
 MOST_PAIRS = 4_000_000
 """Pairs of an address and its peer kept for each behaviour (32 MB each); what comes later is counted as left out."""
 
@@ -71,13 +74,20 @@ class Role(NamedTuple):
     role: str
     least: Mapping[str, int]
     words: str
+    volume: str = ""
+    """Of which volume the answers may not be many times the questions."""
 
+
+VOLUMES = {"names": _serves(53), "time": _serves(123)}
+"""What was asked of our side and what it answered, in bytes: who answers with much more is one whom others may abuse."""
+AMPLIFIES = 3.0
+"""From this factor on the answers are those of a reflector (`rules/amplification-reflector.toml`), and a role would hide that."""
 
 ROLES = (
     Role("mail_server", {"delivered_to": 10, "delivers": 5}, "{delivered_to} hosts delivered mail to it, it delivered to {delivers}"),
     Role("resolver", {"asks_names": 50, "names_told": 40}, "it asked {asks_names} name servers, {names_told} answered"),
-    Role("dns_authoritative", {"names_asked": 20, "tells_names": 15}, "{names_asked} hosts asked it for names, it answered {tells_names}"),
-    Role("ntp_server", {"time_asked": 20, "tells_time": 15}, "{time_asked} hosts asked it for the time, it answered {tells_time}"),
+    Role("dns_authoritative", {"names_asked": 20, "tells_names": 15}, "{names_asked} hosts asked it for names, it answered {tells_names}", "names"),
+    Role("ntp_server", {"time_asked": 20, "tells_time": 15}, "{time_asked} hosts asked it for the time, it answered {tells_time}", "time"),
     Role("crawler", {"visits_web": 1000}, "it visited {visits_web} web servers"),
 )
 MONITOR_TARGETS, MONITOR_VISITS = 20, 10
@@ -91,6 +101,8 @@ class Watcher:
     left_out: int = 0
     _pairs: dict[str, Keys] = field(default_factory=dict)
     _visits: dict[str, tuple[Keys, NDArray[np.int64]]] = field(default_factory=dict)
+    _bytes: dict[str, Counter[tuple[int, int]]] = field(default_factory=lambda: {name: Counter() for name in VOLUMES})
+    """For each volume the bytes of an address (its slot), asked (0) and answered (1)."""
     _addresses: dict[int, tuple[int, int]] = field(default_factory=dict)
 
     def feed(self, batch: FlowBatch) -> None:
@@ -103,7 +115,10 @@ class Watcher:
             mask = behaves(rows) & ~rows["transit"]
             self._pairs[name] = self._joined(self._pairs.get(name), _key(rows, mask))
         opened = _talks(rows) & rows["outbound"] & (rows["flags"] & SYN != 0) & ~rows["transit"]
-        self._count_visits(_key(rows, opened, port=True))
+        self._count_visits(_key(rows, opened & ~np.isin(rows["peer_port"], LOGINS), port=True))
+        for name, sides in VOLUMES.items():
+            for side, passes in enumerate(sides):
+                self._count_bytes(name, side, rows, passes(rows) & ~rows["transit"])
 
     def suggestions(self) -> list[Suggestion]:
         """Every role that some address lives up to, by address."""
@@ -111,8 +126,26 @@ class Watcher:
         found: list[Suggestion] = []
         for slot, at in self._addresses.items():
             seen = {name: by.get(slot, 0) for name, by in counts.items()}
-            found += [Suggestion(address.text(*at), role.role, role.words.format(**seen)) for role in ROLES if _lives_up(seen, role)]
+            found += [
+                Suggestion(address.text(*at), role.role, role.words.format(**seen) + self._answers(slot, role))
+                for role in ROLES
+                if _lives_up(seen, role) and self._factor(slot, role) < AMPLIFIES
+            ]
         return sorted(found + self._monitors())
+
+    def _factor(self, slot: int, role: Role) -> float:
+        """Say how many times as large as the questions the answers were."""
+        counted = self._bytes.get(role.volume, Counter())
+        return counted[slot, 1] / max(counted[slot, 0], 1)
+
+    def _answers(self, slot: int, role: Role) -> str:
+        return f", with {self._factor(slot, role):.1f} times as many bytes" if role.volume else ""
+
+    def _count_bytes(self, name: str, side: int, rows: Columns, mask: Mask) -> None:
+        slots, at = np.unique(rows["slot"][mask], return_inverse=True)
+        sums = np.bincount(at, rows["bytes"][mask].astype(np.float64), len(slots))
+        for slot, octets in zip(slots.tolist(), sums.tolist(), strict=True):
+            self._bytes[name][slot, side] += int(octets)
 
     def _monitors(self) -> list[Suggestion]:
         """Who comes back to the same many services, to each equally often, watches them."""

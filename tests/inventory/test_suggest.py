@@ -63,6 +63,20 @@ def test_a_resolver_asks_many_and_is_told():
     assert roles(*asked, *told[:-1]) == set()
 
 
+def test_who_works_through_passwords_is_no_monitor():
+    """Equally often to each of many services is also what a list of passwords looks like."""
+    guesses = [line.replace(":443 ", ":3389 ") for line in watched(20, 10)]
+    assert roles(*guesses) == set()
+    assert roles(*guesses, *watched(20, 10)) == {(OWN, "monitor")}
+
+
+@pytest.mark.parametrize(("port", "role"), [(53, "dns_authoritative"), (123, "ntp_server")])
+def test_who_answers_with_much_more_than_was_asked_is_no_server_to_trust(port, role):
+    """Sixty bytes asked, and 179 or 180 answered: the latter is a reflector, and the role would silence the rule on those."""
+    for size, found in ((179, {(OWN, role)}), (180, set())):
+        assert roles(*(line.replace(" 90 ", f" {size} ") for line in served(port, 20, 20))) == found
+
+
 def test_who_is_only_scanned_is_no_mail_server():
     scanned = [f"{i} {i} {peer(i)}:{4000 + i} {OWN}:25 tcp 1 40 S" for i in range(50)]
     assert roles(*scanned, *delivers(5)) == set()
