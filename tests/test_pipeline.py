@@ -49,7 +49,7 @@ def test_two_exporters_with_one_interface_number_are_not_one_port():
 @pytest.mark.parametrize(("exporters", "times"), [((1, 2), 1), ((1, 1), 1), ((0, 0), 2)])
 def test_what_is_exported_twice_is_counted_once(exporters, times):
     """By two routers, or by one on the way in and on the way out without a word of it; rows of a table stand as they are."""
-    one = flows(*s.login_attack(240))
+    one = flows(*s.login_attack(60))
     batch = concat([one.with_columns(exporter=np.full(len(one), number, np.uint32)) for number in exporters])
     batch = batch.take(np.argsort(batch.end_us, kind="stable"))
     (once,), (found,) = ({each.episode: each.finding for each in detections(batch=each)}.values() for each in (one, batch))

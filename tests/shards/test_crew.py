@@ -54,6 +54,11 @@ def expected():
     return told, {table: total for table, total in spine.decider.shed.items() if total}
 
 
+@pytest.fixture(scope="module")
+def mixed():
+    return fed(mixture(), s.inventory(), 0, 500)[0]
+
+
 @pytest.mark.parametrize(("workers", "size"), [(1, 100_000), (2, 5000), (2, 777), (3, 20_000), (4, 2000)])
 def test_the_captures_at_once_are_told_of_to_the_byte_whatever_the_workers_and_batches(expected, workers, size):
     records, known = of_captures()
@@ -64,8 +69,8 @@ def test_the_captures_at_once_are_told_of_to_the_byte_whatever_the_workers_and_b
 
 
 @pytest.mark.parametrize(("workers", "size"), [(2, 7), (3, 1000), (4, 100_000)])
-def test_the_mixture_is_too(workers, size):
-    assert fed(mixture(), s.inventory(), workers, size)[0] == fed(mixture(), s.inventory(), 0, 500)[0]
+def test_the_mixture_is_too(mixed, workers, size):
+    assert fed(mixture(), s.inventory(), workers, size)[0] == mixed
 
 
 def test_the_hash_seed_changes_nothing(root):
@@ -89,10 +94,11 @@ def test_the_hash_seed_changes_nothing(root):
 
 
 def test_what_two_routers_export_is_left_out_before_it_is_divided():
-    one = flows(*s.login_attack(240), *s.login_attack(240, 22))
+    one = flows(*s.login_attack(60), *s.login_attack(60, 22))
     twice = [one.with_columns(exporter=np.full(len(one), number, np.uint32)) for number in (1, 2)]
     records = s_concat(twice)
     told, spine = fed(records, s.inventory(), 2, 100)
+    assert {json.loads(each)["finding"]["rule"] for found in told for each in found} >= {"login-attack", "ssh-login-attack"}
     assert told == fed(records, s.inventory(), 0, 100)[0]
     assert spine.twins.dropped > 100
 
