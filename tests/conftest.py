@@ -6,7 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from tests import needs
+
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_runtest_setup(item):
+    """Ask for what the markers of a test say that it needs."""
+    for mark in item.iter_markers("needs"):
+        needs.need(*mark.args)
+    for mark in item.iter_markers("compiled"):
+        needs.kernel(*mark.args)
 
 
 @pytest.fixture(scope="session")
@@ -17,13 +27,10 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def corpus() -> Path:
-    """Captures and exports of others. Under CI a missing folder is a failure, not a silent skip."""
+    """Captures and exports of others."""
     folder = Path(os.environ.get("ABUSEWATCH_CORPUS", ROOT.parent / "shared" / "corpus"))
     if not folder.is_dir():
-        message = f"no corpus at {folder}; set ABUSEWATCH_CORPUS"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
+        needs.missing(f"no corpus at {folder}; set ABUSEWATCH_CORPUS")
     return folder
 
 
@@ -34,4 +41,4 @@ def ipv6() -> None:
         with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
             probe.bind(("::1", 0))
     except OSError:
-        pytest.skip("no IPv6 on this machine")
+        needs.unable("no IPv6 on this machine")

@@ -3,7 +3,6 @@
 import io
 import json
 import re
-import shutil
 import subprocess
 
 import pytest
@@ -102,9 +101,8 @@ def test_two_services_do_not_share_a_number():
 
 
 @pytest.mark.peer
+@pytest.mark.needs("promtool")
 def test_promtool_finds_nothing_to_say(crowded):
-    if not shutil.which("promtool"):
-        pytest.skip("promtool is not installed")
     ran = subprocess.run(["promtool", "check", "metrics"], input=crowded.exposition(), capture_output=True, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
 

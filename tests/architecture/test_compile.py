@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.needs import library, missing
+
 
 @pytest.fixture
 def hook(root, monkeypatch):
@@ -50,7 +52,7 @@ def test_without_a_compiler_it_asks_for_nothing(hook, root, monkeypatch):
 
 def test_with_a_compiler_but_without_cython_it_goes_on(hook, root, monkeypatch):
     if not hook.compiler():
-        pytest.skip("no C compiler or no headers of Python")
+        missing("a C compiler or the headers of Python is not installed")
     monkeypatch.setitem(sys.modules, "Cython.Compiler.Main", None)
     one, data = made(hook, root)
     assert one.dependencies() == [hook.CYTHON]
@@ -61,8 +63,8 @@ def test_with_a_compiler_but_without_cython_it_goes_on(hook, root, monkeypatch):
 @pytest.mark.parametrize("version", ["standard", "editable"])
 def test_a_kernel_is_built_and_can_be_used(hook, version, tmp_path):
     if not hook.compiler():
-        pytest.skip("no C compiler or no headers of Python")
-    pytest.importorskip("Cython")
+        missing("a C compiler or the headers of Python is not installed")
+    library("Cython")
     folder = tmp_path / "abusewatch" / "deep"
     folder.mkdir(parents=True)
     (folder / "_twice.pyx").write_text("LEVEL = 1\ndef twice(long n):\n    return 2 * n\n")
@@ -78,8 +80,8 @@ def test_a_kernel_is_built_and_can_be_used(hook, version, tmp_path):
 
 def test_a_compiler_that_fails_is_a_warning(hook, tmp_path, monkeypatch):
     if not hook.compiler():
-        pytest.skip("no C compiler or no headers of Python")
-    pytest.importorskip("Cython")
+        missing("a C compiler or the headers of Python is not installed")
+    library("Cython")
     folder = tmp_path / "abusewatch"
     folder.mkdir()
     (folder / "_a.pyx").write_text("LEVEL = 1\n")

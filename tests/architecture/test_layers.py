@@ -2,13 +2,14 @@
 
 import ast
 import re
-import shutil
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+
+from tests.needs import need
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted((ROOT / "abusewatch").rglob("*.py"))
@@ -32,10 +33,8 @@ def name(path: Path) -> str:
     return path.relative_to(ROOT / "abusewatch").as_posix()
 
 
-@pytest.mark.skipif(
-    not shutil.which("lint-imports", path=Path(sys.executable).parent), reason="import-linter is not installed"
-)
 def test_imports_go_down_the_river_only():
+    need("lint-imports", path=str(Path(sys.executable).parent))
     linter = Path(sys.executable).with_name("lint-imports")
     done = subprocess.run([linter], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout

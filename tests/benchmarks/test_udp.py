@@ -1,7 +1,6 @@
 """The measuring tools measure what they say: the stream's mix, and a sender that dates and numbers what it sends to loopback."""
 
 import json
-import shutil
 import socket
 import struct
 import subprocess
@@ -15,6 +14,7 @@ import pytest
 from abusewatch.inventory import of_prefixes
 from abusewatch.model.flow import concat
 from abusewatch.wire.datagrams import FlowDecoder
+from tests.needs import missing, need
 
 
 @pytest.fixture
@@ -31,8 +31,9 @@ def benchmarks(root, monkeypatch):
 @pytest.fixture(scope="module")
 def sender(root, tmp_path_factory):
     """The load generator, compiled."""
-    if not shutil.which("gcc") or not Path("/usr/include/arpa/inet.h").exists():
-        pytest.skip("gcc or libc6-dev is not installed")
+    need("gcc")
+    if not Path("/usr/include/arpa/inet.h").exists():
+        missing("libc6-dev is not installed")
     made = tmp_path_factory.mktemp("sender") / "sender"
     subprocess.run(["gcc", "-O2", "-o", made, root / "benchmarks" / "sender.c"], check=True)
     return made

@@ -1,6 +1,5 @@
 """The command: a capture of others in, one that may be shown out, and Wireshark has nothing to complain of."""
 
-import shutil
 import struct
 import subprocess
 
@@ -35,7 +34,7 @@ def test_a_capture_is_cut(abusewatch, root, tmp_path):
 
 
 @pytest.mark.peer
-@pytest.mark.skipif(not shutil.which("tshark"), reason="tshark is not installed")
+@pytest.mark.needs("tshark")
 @pytest.mark.parametrize(("capture", "offender"), [(CAPTURE, OFFENDER), ("captures/address-scan-v6/capture.pcap", None), ("captures/udp-flood/capture.pcap", None)])
 def test_tshark_finds_every_checksum_right(capture, offender, abusewatch, root, tmp_path):
     if offender is None:

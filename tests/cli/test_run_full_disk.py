@@ -9,6 +9,7 @@ import urllib.request
 import pytest
 
 from tests.cli.test_run import Process
+from tests.needs import unable
 from tests.storage.test_disk_faults import filled
 
 
@@ -18,7 +19,7 @@ def disk(config):
     place = config.parent / "store"
     place.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1200k", "tmpfs", str(place)], capture_output=True, check=False).returncode:
-        pytest.skip("needs root, to mount a tmpfs")
+        unable("needs root, to mount a tmpfs")
     yield place
     subprocess.run(["umount", str(place)], check=True)
 

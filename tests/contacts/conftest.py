@@ -10,6 +10,7 @@ from aiohttp import web
 from abusewatch.contacts.bootstrap import Services
 from abusewatch.contacts.gate import Gate
 from abusewatch.contacts.lpm import Network
+from tests.needs import missing
 
 
 @pytest.fixture(scope="session")
@@ -17,7 +18,7 @@ def samples(corpus) -> Path:
     """Real answers of the registries."""
     folder = corpus.parent / "rdap"
     if not folder.is_dir():
-        pytest.skip(f"no RDAP samples at {folder}")
+        missing(f"no RDAP samples at {folder}")
     return folder
 
 

@@ -10,7 +10,7 @@ from abusewatch.detect.views import records
 from abusewatch.model import rows as r
 from abusewatch.model.address import MAPPED
 
-pytestmark = pytest.mark.skipif(sieve.KERNEL is None, reason="not compiled here")
+pytestmark = pytest.mark.compiled("abusewatch.detect._passes")
 
 
 @settings(max_examples=40, deadline=None)

@@ -8,6 +8,7 @@ import pytest
 
 from tests.fuzz.found import found
 from tests.fuzz.targets import CONTROLS, TARGETS
+from tests.needs import library
 
 CRASHES = sorted((Path(__file__).parent / "crashes").glob("*-*"))
 
@@ -38,8 +39,8 @@ def test_exports_and_captures_of_others(corpus, monkeypatch):
 @pytest.mark.fuzz
 @pytest.mark.parametrize("name", CONTROLS)
 def test_the_fuzzer_sees_what_breaks_hangs_and_dawdles(name, root, tmp_path):
-    """Negative control. The fuzzer itself comes with `make fuzz-quick`; elsewhere it may be missing."""
-    pytest.importorskip("atheris")
+    """Negative control. The fuzzer itself comes with `make test` and `make fuzz-quick`; elsewhere it may be missing."""
+    library("atheris")
     command = [sys.executable, "-m", "tests.fuzz", "--seconds", "3", "--out", tmp_path, name]
     done = subprocess.run(command, capture_output=True, text=True, cwd=root, timeout=120, check=False)
     assert done.returncode == 1, done.stdout + done.stderr

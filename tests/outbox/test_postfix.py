@@ -19,6 +19,7 @@ from abusewatch.incidents import correlate
 from abusewatch.outbox import Delivery, SmtpSettings, SmtpTransport
 from abusewatch.reports.compose import Composer
 from tests.cases import SECOND, T0, Owners, detection, message
+from tests.needs import need, unable
 from tests.outbox.servers import Server
 from tests.test_casework import BOTH, MIXED, RESOLVER, SETTINGS
 
@@ -95,8 +96,9 @@ def free_ports():
 @pytest.fixture
 def postfix(certificates):
     """A running instance with its own configuration and queue; stopped afterwards."""
-    if shutil.which("postfix", path="/usr/sbin:/usr/bin") is None or os.geteuid() != 0:
-        pytest.skip("needs Debian's postfix and root: apt-get install postfix")
+    need("postfix")
+    if os.geteuid() != 0:
+        unable("postfix needs root")
     folder = Path(tempfile.mkdtemp(prefix="abusewatch-postfix-"))
     folder.chmod(0o755)
     owner = subprocess.run(["id", "-u", "postfix"], capture_output=True, text=True, check=True).stdout.strip()

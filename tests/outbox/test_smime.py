@@ -1,6 +1,5 @@
 """A signed notice is verified by openssl, read as before by who knows nothing of it, and any change is seen."""
 
-import shutil
 import subprocess
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
@@ -29,7 +28,7 @@ TEXT = "Your machine 198.51.100.7\n\n-- \nGrüße\n.\nFrom the start\n" + "x" * 
 NOTICE = build(HEADERS, TEXT, "b")
 REPORT = build(HEADERS, TEXT, "b", (("Feedback-Type", "xarf"),), [Attachment("a.json", "application/json", b"{}")])
 
-peer = pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
+peer = pytest.mark.needs("openssl")
 
 
 def certificate(folder, key, mailbox=SENDER, days=30, usage=ExtendedKeyUsageOID.EMAIL_PROTECTION):

@@ -3,24 +3,26 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 
 import pytest
 
+from tests.needs import need, unable
+
 COUNT = 5_000
 LOSSY = """ip link set lo up && nft add table ip t && nft add chain ip t c '{{ type filter hook prerouting priority 0; }}' && {rule} {run} && nft list table ip t"""
 
 
+@pytest.fixture(scope="module")
 def able():
-    if not all(map(shutil.which, ("unshare", "nft", "ip"))):
-        return False
+    need("unshare", "nft", "ip")
     tried = subprocess.run(["unshare", "-n", "nft", "add", "table", "ip", "t"], capture_output=True, check=False)
-    return os.geteuid() == 0 and tried.returncode == 0
+    if os.geteuid() != 0 or tried.returncode != 0:
+        unable("needs root, a network namespace and nftables in the kernel")
 
 
-@pytest.mark.skipif(not able(), reason="needs root, unshare and nft")
+@pytest.mark.usefixtures("able")
 @pytest.mark.parametrize("percent", [0, 1, 5, 30])
 @pytest.mark.parametrize("form", ["netflow5", "netflow9", "ipfix"])
 def test_loss_on_the_way_is_counted(root, form, percent):

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import threading
@@ -10,17 +9,10 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
+from tests.needs import PATHS, need
 
-PATHS = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 ENVIRONMENT = os.environ | {"PATH": PATHS, "TZ": "UTC", "LC_ALL": "C.UTF-8"}
 """They print times of the zone and words of the language that they are told."""
-
-
-def need(*programs):
-    for program in programs:
-        if not shutil.which(program, path=PATHS):
-            pytest.skip(f"{program} is not installed")
 
 
 def free_port():

@@ -1,6 +1,5 @@
 """What is exported comes back the same through our own decoder, in every format; and through the programs of others."""
 
-import shutil
 import socket
 import struct
 import subprocess
@@ -16,6 +15,7 @@ from abusewatch.sources.encode import FORMATS, encode
 from abusewatch.sources.encode.netflow5 import split_counters
 from abusewatch.sources.export import send
 from abusewatch.wire.datagrams import FlowDecoder
+from tests.needs import need
 
 NETFLOW = ("netflow5", "netflow9", "ipfix")
 T0 = 1_793_527_203_120_000  # 2026-11-01
@@ -214,10 +214,9 @@ def test_nothing_in_nothing_out(form):
 
 
 @pytest.mark.peer
+@pytest.mark.needs("tshark")
 @pytest.mark.parametrize("form", FORMATS)
 def test_tshark_finds_nothing_malformed(form, tmp_path):
-    if not shutil.which("tshark"):
-        pytest.skip("tshark is not installed")
     source = [packets(400), packets(200, 6)]
     port = {"netflow5": 2055, "netflow9": 2055, "ipfix": 4739, "sflow": 6343}[form]
     frames = []
@@ -244,8 +243,7 @@ def test_tshark_finds_nothing_malformed(form, tmp_path):
 def test_nfdump_counts_the_same(form, tmp_path):
     """Totals of flows, packets and bytes in Debian's nfcapd (sfcapd for sFlow) equal what went out."""
     program = "sfcapd" if form == "sflow" else "nfcapd"
-    if not shutil.which(program):
-        pytest.skip(f"{program} is not installed")
+    need(program)
     now = int(time.time()) // 60 * 60_000_000
     source = [packets(500), packets(300, 6)]
     source = [b.with_columns(start_us=b.start_us - T0 + now, end_us=b.end_us - T0 + now) for b in source]

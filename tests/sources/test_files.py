@@ -16,6 +16,7 @@ from abusewatch.model.flow import concat
 from abusewatch.sources.compress import InputError
 from abusewatch.sources.files import open_flows
 from abusewatch.wire.datagrams import FlowDecoder
+from tests.needs import library
 from tests.wire import exports_by_hand as wire
 from tests.wire import frames_by_hand as hand
 
@@ -164,7 +165,7 @@ def test_link_types_mixed_in_one_capture_keep_their_order(opened):
 
 
 def test_parquet(tmp_path):
-    duckdb = pytest.importorskip("duckdb")
+    duckdb = library("duckdb")
     path = tmp_path / "flows.any"
     with duckdb.connect() as connection:
         connection.execute(f"copy (select 1767642689.5::double as start, 1767642690.25::double as \"end\", '198.51.100.7' as src, '203.0.113.9' as dst, 1000 as sport, 22 as dport, 6 as proto, 3 as pkts, 180 as bytes, 2 as flags, 'x,y' as note) to '{path}' (format parquet)")

@@ -96,7 +96,7 @@ ROW = st.tuples(
 )  # fmt: skip
 
 
-@pytest.mark.skipif(KERNEL is None, reason="not compiled here")
+@pytest.mark.compiled("abusewatch.sources._flow_cache")
 @given(rows=st.lists(ROW, max_size=60), size=st.integers(1, 60), limit=st.integers(1, 8))
 @settings(deadline=None, max_examples=150)
 def test_both_agree_on_every_column(rows, size, limit):

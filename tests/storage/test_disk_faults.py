@@ -21,11 +21,12 @@ from abusewatch.outbox import Maildir
 from abusewatch.retention import limits
 from abusewatch.storage import SqliteStore, StorageError
 from tests.cases import T0, message
+from tests.needs import unable
 from tests.storage.test_power_cut import ROOT, Event, parsed, put
 
 MAILS = 60
 FAILED = re.compile(r"^(?:\d+ +)?(?:fsync|fdatasync)\(\d+<([^>]*)>\) += -1")
-strace = pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace: apt-get install strace")
+strace = pytest.mark.needs("strace")
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def disk(tmp_path):
         place.mkdir()
         done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)], capture_output=True, check=False)
         if done.returncode:
-            pytest.skip("needs root, to mount a tmpfs")
+            unable("needs root, to mount a tmpfs")
         mounted.append(place)
         return place
 
@@ -115,7 +116,7 @@ def ran(folder, inject, synchronous="FULL"):
                sys.executable, str(Path(__file__).with_name("stubborn.py")), str(folder / "disk" / "cases.db"), str(MAILS), synchronous]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)})
     if "ptrace" in done.stderr.lower():
-        pytest.skip("this machine allows no ptrace")
+        unable("this machine allows no ptrace")
     assert done.returncode == 0, done.stderr[-2000:]
     return [event for line in log.read_text().splitlines() if (event := failed(line) or parsed(line))], done.stderr.split("open\n")[-1].split()
 

@@ -19,6 +19,7 @@ import pytest
 
 from abusewatch.retention import limits
 from abusewatch.storage import SqliteStore, StorageError
+from tests.needs import unable
 
 CUTS = int(os.environ.get("ABUSEWATCH_CUTS", "300"))
 """A release asks for three thousand (`ABUSEWATCH_CUTS=3000`)."""
@@ -27,7 +28,7 @@ SECTOR = 512
 ROOT = Path(__file__).resolve().parents[2]
 CALL = re.compile(r'^(?:\d+ +)?(\w+)\((?:(\d+)<([^>]*)>|AT_FDCWD[^,]*, "([^"]*)"|"([^"]*)")(?:, (?:"([^"]*)", )?(.*))?\) += (\d+)')
 
-pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace: apt-get install strace")
+pytestmark = pytest.mark.needs("strace")
 
 
 class Event(NamedTuple):
@@ -51,7 +52,7 @@ def recorded(folder, synchronous):
                sys.executable, str(Path(__file__).with_name("writer.py")), str(folder / "disk" / "cases.db"), str(MAILS), synchronous]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)})
     if "ptrace" in done.stderr.lower():
-        pytest.skip("this machine allows no ptrace")
+        unable("this machine allows no ptrace")
     assert done.returncode == 0, done.stderr
     return [event for line in log.read_text().splitlines() if (event := parsed(line))]
 

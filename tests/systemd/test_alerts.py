@@ -1,7 +1,6 @@
 """Each alert fires on its fault and on nothing else, and watches metrics that exist."""
 
 import re
-import shutil
 import subprocess
 
 import pytest
@@ -55,7 +54,7 @@ def test_every_metric_watched_exists(root):
 
 
 @pytest.mark.peer
-@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed")
+@pytest.mark.needs("promtool")
 def test_each_fault_fires_its_alert_and_no_other(root, tmp_path):
     lines = [f"rule_files: ['{root / 'systemd/prometheus-alerts.yml'}']", "evaluation_interval: 1m", "tests:"]
     for alert, (series, values) in {"": ("", ""), **FAULTS}.items():

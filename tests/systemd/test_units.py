@@ -1,15 +1,11 @@
 """The units are as hard as they claim, and systemd understands them."""
 
 import re
-import shutil
 import subprocess
 
 import pytest
 
-pytestmark = [
-    pytest.mark.peer,
-    pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed"),
-]
+pytestmark = [pytest.mark.peer, pytest.mark.needs("systemd-analyze")]
 
 
 @pytest.mark.parametrize("name", ["abusewatch.service", "abusewatch-capture@.service"])

@@ -9,7 +9,7 @@ from abusewatch.model import rows as r
 from abusewatch.model.address import MAPPED
 from abusewatch.windows import levels, marks, order, pairs
 
-pytestmark = pytest.mark.skipif(order.KERNEL is None, reason="not compiled here")
+pytestmark = pytest.mark.compiled("abusewatch.windows._passes")
 
 MODULES = (order, pairs, levels, marks)
 SECOND = 1_000_000

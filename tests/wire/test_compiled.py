@@ -20,7 +20,7 @@ from tests.wire.test_tunnels import TUNNELS
 ROUNDS = int(os.environ.get("ABUSEWATCH_FUZZ_ROUNDS", "300"))
 LINKS = sorted(LINK_TYPES)
 
-pytestmark = pytest.mark.skipif(packet.KERNEL is None, reason="not compiled here")
+pytestmark = pytest.mark.compiled("abusewatch.wire._packets")
 
 
 class Numpy:

@@ -18,6 +18,7 @@ import pytest
 
 from abusewatch.wire.datagrams import FlowDecoder
 from abusewatch.wire.errors import REJECTIONS, Reason
+from tests.needs import library
 from tests.wire import exports_by_hand as wire
 from tests.wire.test_fuzz_flow import mutate, seeds
 
@@ -106,7 +107,7 @@ def test_no_record_is_read_with_a_foreign_template(capsys):
 
 def test_the_decoder_of_others_does_turn_them():
     """Negative control: PyPI's netflow keys templates by their number alone, and the same stream shows it."""
-    netflow = pytest.importorskip("netflow")
+    netflow = library("netflow")
     templates = {"netflow": {}, "ipfix": {}}
     turned = read = 0
     for _, datagram in contradicting(random.Random(7), 1_000, 1):

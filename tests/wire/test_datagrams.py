@@ -8,6 +8,7 @@ import pytest
 from abusewatch.model import address
 from abusewatch.wire.datagrams import FlowDecoder, is_export, split
 from abusewatch.wire.errors import REJECTIONS, Reason, WireError
+from tests.needs import library
 from tests.wire import exports_by_hand as wire
 
 
@@ -90,7 +91,7 @@ def test_a_template_of_another_never_applies(decoder, other):
 
 def test_the_swap_is_real():
     """Negative control: a decoder that keys templates by their number alone blames the victim."""
-    netflow = pytest.importorskip("netflow")
+    netflow = library("netflow")
     forward, backward, data = swapped()
     templates = {"netflow": {}, "ipfix": {}}
     for datagram in (wire.v9(wire.fset(0, forward)), wire.v9(wire.fset(0, backward), domain=2)):

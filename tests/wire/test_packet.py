@@ -13,6 +13,7 @@ from abusewatch.wire import pcap, pcapng
 from abusewatch.wire.errors import WireError
 from abusewatch.wire.linktypes import LINK_TYPES
 from abusewatch.wire.packet import REASONS, parse
+from tests.needs import library
 from tests.sources import peers
 from tests.wire import frames_by_hand as hand
 
@@ -225,7 +226,7 @@ def test_sections_and_simple_packets_of_another_writer(corpus):
 @pytest.mark.corpus
 @pytest.mark.parametrize("name", [n for n in CAPTURES if n.startswith(("attacks", "benign")) and not n.endswith("ng")])
 def test_as_dpkt(corpus, name):
-    dpkt = pytest.importorskip("dpkt")
+    dpkt = library("dpkt")
     mine = ours(corpus / name)
     compared = 0
     with (corpus / name).open("rb") as file:

@@ -1,12 +1,13 @@
 """A network of our own: a namespace with one cable between two interfaces, where only the test speaks."""
 
 import os
-import shutil
 import subprocess
 import sys
 import time
 
 import pytest
+
+from tests.needs import need, unable
 
 
 class Cable:
@@ -50,12 +51,13 @@ for n, frame in enumerate(frames):
 
 @pytest.fixture
 def cable():
-    if os.geteuid() != 0 or not shutil.which("ip"):
-        pytest.skip("making an interface takes root and iproute2")
+    need("ip")
+    if os.geteuid() != 0:
+        unable("making an interface takes root")
     cable = Cable(f"aw-test-{os.getpid()}")
     made = subprocess.run(["ip", "netns", "add", cable.name], capture_output=True, text=True, check=False)
     if made.returncode:
-        pytest.skip(f"no network namespaces here: {made.stderr.strip()}")
+        unable(f"no network namespaces here: {made.stderr.strip()}")
     try:
         cable.run("sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1")
         for n in (0, 1):

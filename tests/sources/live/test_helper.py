@@ -20,6 +20,7 @@ from abusewatch.service.feed import Feed
 from abusewatch.service.intake import Intake
 from abusewatch.sources.live.source import CaptureSettings, CaptureSource
 from abusewatch.telemetry import Telemetry
+from tests.needs import need
 from tests.wire import frames_by_hand as hand
 
 OWN = "198.51.100.0/24"
@@ -89,8 +90,7 @@ def plain(detections):
 
 def test_findings_are_those_of_a_replay_of_the_same_packets(cable, tmp_path):
     """tcpdump reads the same interface at the same time; its file is then replayed."""
-    if not shutil.which("tcpdump"):
-        pytest.skip("tcpdump is not installed")
+    need("tcpdump")
     rules, _ = rule_set(None, (), [])
     capture = source(tmp_path)
     dump = cable.start("tcpdump", "-i", "awb0", "-U", "--immediate-mode", "-B", "65536", "-w", tmp_path / "same.pcap")
@@ -191,7 +191,7 @@ def test_without_the_right_or_the_interface_it_says_so(cable, tmp_path):
             assert "cannot capture on awb0: needs CAP_NET_RAW" in helper.stderr.read()
 
 
-@pytest.mark.skipif(not shutil.which("setpriv"), reason="setpriv (util-linux) is not installed")
+@pytest.mark.needs("setpriv")
 def test_that_one_right_is_all_it_needs(cable, tmp_path):
     capture = source(tmp_path)
     only = ["setpriv", "--bounding-set=-all,+net_raw", "--inh-caps=-all", "--no-new-privs"]
