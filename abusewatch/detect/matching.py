@@ -11,7 +11,7 @@ import numpy as np
 
 from abusewatch.detect.binding import bind_set
 from abusewatch.detect.compile import compile_rows
-from abusewatch.detect.expression import In, Logic, Name, Node, names, text
+from abusewatch.detect.expression import Binary, In, Logic, Name, Node, names, text
 from abusewatch.detect.measures import Mask
 from abusewatch.detect.rule import Rule
 from abusewatch.detect.views import Picked, View
@@ -27,7 +27,7 @@ class Matching:
 
     def __init__(self, rule: Rule) -> None:
         self.tacit = tuple(_tacit(rule))
-        links: list[tuple[str, Holds]] = [*self.tacit, *((text(part), _compiled(part)) for part in parts(rule.match.where))]
+        links: list[tuple[str, Holds]] = [*self.tacit, *((text(part), _compiled(part)) for part in sorted(parts(rule.match.where), key=_breadth))]
         if rule.exempt.prefixes:
             # An excepted address counts on neither side: ours is left out when the episode is told (`episodes.exempted`), theirs here.
             spared = In(Name("peer"), bind_set(list(rule.exempt.prefixes)), negated=True)
@@ -53,6 +53,14 @@ def parts(where: Node | None) -> tuple[Node, ...]:
     if where is None:
         return ()
     return where.parts if isinstance(where, Logic) and where.op == "and" else (where,)
+
+
+def _breadth(part: Node) -> int:
+    """What many rules ask comes first, to be shared; then what lets few rows through; what most rows fulfil last."""
+    if isinstance(part, Name) or (isinstance(part, Binary) and part.left == Name("protocol")):
+        return 0
+    narrow = (isinstance(part, In) and not part.negated) or (isinstance(part, Binary) and part.op == "=")
+    return 1 if narrow else 2
 
 
 def _compiled(node: Node) -> Holds:

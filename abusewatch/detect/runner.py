@@ -24,7 +24,7 @@ from abusewatch.detect.window import Window
 from abusewatch.model import kinds
 from abusewatch.model import rows as r
 from abusewatch.model.rows import Array, Columns
-from abusewatch.windows.order import U64, Index, mix, order_of, starts_of
+from abusewatch.windows.order import U64, Index, mix, mix_at, order_of, starts_of
 
 SECOND = 1_000_000
 
@@ -259,7 +259,9 @@ class Runner:
 
 def _chance(view: View) -> Array:
     """A number a row that decides which rows stay when there are too many, the same in every run; rows that share it are alike."""
-    return mix(*(view[name] for name in ("peer_hi", "peer_lo", "own_port", "peer_port", "start_us", "end_us", "bytes", "frame")))
+    whole, at = (view.whole, view.at) if isinstance(view, Picked) else (view, None)
+    columns = [whole[name] for name in ("peer_hi", "peer_lo", "own_port", "peer_port", "start_us", "end_us", "bytes", "frame")]
+    return mix(*columns) if at is None else mix_at(at, *columns)
 
 
 def _reads_answers(rule: Rule) -> bool:

@@ -60,35 +60,35 @@ class View(Mapping[str, Array]):
 
 
 class Picked(View):
-    """A view narrowed to some rows, column by column as they are asked for."""
+    """A view narrowed to some rows (`at`, of `whole`), column by column as they are asked for."""
 
     def __init__(self, view: View, at: Array) -> None:
         super().__init__({}, {})
-        self._view = view
-        self._at = at
-        self._whole = len(at) == view.rows  # then nothing is copied
+        self.whole = view
+        self.at = at
+        self._same = len(at) == view.rows  # then nothing is copied
 
     def __getitem__(self, name: str) -> Array:
-        if self._whole:
-            return self._view[name]
+        if self._same:
+            return self.whole[name]
         if name not in self._made:
-            self._made[name] = r.pick(self._view[name], self._at)
+            self._made[name] = r.pick(self.whole[name], self.at)
         return self._made[name]
 
     def shared(self, name: str, make: Callable[[View], Array]) -> Array:
         """A column that other rules compute too: of the whole view and once when most rows are picked, else of these rows only."""
-        if len(self._at) * 2 >= self._view.rows:
-            return self._view.once(name, make)[self._at]
+        if len(self.at) * 2 >= self.whole.rows:
+            return self.whole.once(name, make)[self.at]
         return make(self)
 
     @property
     def rows(self) -> int:
         """Count the rows."""
-        return len(self._at)
+        return len(self.at)
 
     def stored(self, name: str) -> Array:
         """The column as it was labelled."""
-        return self._view.stored(name) if self._whole else r.pick(self._view.stored(name), self._at)
+        return self.whole.stored(name) if self._same else r.pick(self.whole.stored(name), self.at)
 
 
 def _side(name: str, ours_first: str, *, source: bool) -> Callable[[View], Array]:

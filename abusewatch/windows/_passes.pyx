@@ -46,6 +46,14 @@ def absorb(uint64_t[::1] state, const integer[:] column):
             state[i] = stirred(state[i], <uint64_t>column[i])
 
 
+def absorb_at(uint64_t[::1] state, const integer[:] column, const int64_t[:] at):
+    """The same of some rows of the column."""
+    cdef Py_ssize_t i, n = state.shape[0]
+    with nogil:
+        for i in range(n):
+            state[i] = stirred(state[i], <uint64_t>column[at[i]])
+
+
 def keys(
     uint64_t[::1] out, const uint64_t[:] own_hi, const uint64_t[:] own_lo, const uint64_t[:] peer_hi, const uint64_t[:] peer_lo,
     const uint16_t[:] own_port, const uint16_t[:] peer_port, const uint8_t[:] protocol,

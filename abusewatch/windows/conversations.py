@@ -97,8 +97,9 @@ class Conversations:
         if len(raised):
             self._thin(self._waiting, raised)
             self._thin(self._young, raised)
+        rows = rows if follow is None or follow.all() else r.take(rows, follow)
         rows["level"] = r.settled(self.levels.of(rows["slot"]))
-        return rows if follow is None or follow.all() else r.take(rows, follow)
+        return rows
 
     def _thin(self, waiting: Waiting, raised: Array) -> None:
         """The levels of some slots have risen: forget what is followed no longer. What came at a higher level keeps its weight when the level falls again."""

@@ -37,8 +37,7 @@ class Levels:
             _wanted(slot, key, watched, rows, budget), before.astype(np.int64) - 1
         ).astype(np.uint8)
         raised = watched[self._level[watched] > before]
-        level = self._level[slot]
-        if not level.any():
+        if not self._level[watched[rows[watched] > 0]].any():
             return None, raised
         follow = self.follows(slot, key)
         self.thinned += int(len(follow) - np.count_nonzero(follow))
@@ -77,9 +76,11 @@ def _wanted(slot: Array, key: U64, watched: Array, rows: Array, budget: int) -> 
     busy = watched[rows[watched] > budget]
     different: Array = np.zeros(len(rows))
     if len(busy):
-        at = np.flatnonzero(np.isin(slot, busy))
         # Count by a sixteenth of the hash space: enough to choose a power of two, and cheap under the flood that makes it needed.
-        sample = at[key[at] >> np.uint64(60) == 0]
+        sample = np.flatnonzero(key < np.uint64(1 << 60))
+        is_busy = np.zeros(len(rows), np.bool_)
+        is_busy[busy] = True
+        sample = sample[is_busy[slot[sample]]]
         packed = np.sort(slot[sample].astype(np.uint64) << np.uint64(40) | key[sample] << np.uint64(4) >> np.uint64(24))
         first = packed[starts_of(packed)] >> np.uint64(40)
         different = np.bincount(first.astype(np.intp), minlength=len(rows)) * 16.0

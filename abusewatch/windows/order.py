@@ -15,6 +15,7 @@ U64 = NDArray[np.uint64]
 Index = NDArray[np.intp]
 
 
+SEED = 0x243F6A8885A308D3
 _ABSORBED = frozenset(map(np.dtype, (np.bool_, np.uint8, np.uint16, np.uint32, np.uint64, np.int32, np.int64)))
 
 
@@ -23,7 +24,7 @@ def mix(*columns: NDArray[np.generic]) -> U64:
 
     Columns of one value (stride 0) before the first other one are hashed once.
     """
-    state = np.full(1, 0x243F6A8885A308D3, np.uint64)
+    state = np.full(1, SEED, np.uint64)
     for column in columns:
         alike = column.strides == (0,) and len(column) > 0 and len(state) == 1
         if KERNEL and not alike and column.dtype in _ABSORBED:
@@ -36,6 +37,16 @@ def mix(*columns: NDArray[np.generic]) -> U64:
         state *= np.uint64(0xBF58476D1CE4E5B9)
         state ^= state >> np.uint64(32)
     return state if len(state) == len(columns[0]) else np.broadcast_to(state, columns[0].shape)
+
+
+def mix_at(at: Index, *columns: NDArray[np.generic]) -> U64:
+    """`mix` of some rows, which no column is copied for."""
+    if KERNEL is None or any(column.dtype not in _ABSORBED for column in columns):
+        return mix(*(column.take(at) for column in columns))
+    state = np.full(len(at), SEED, np.uint64)
+    for column in columns:
+        KERNEL.absorb_at(state, column.view(np.uint8) if column.dtype == np.bool_ else column, at)
+    return state
 
 
 def order_of(keys: U64) -> Index:
