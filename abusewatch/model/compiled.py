@@ -17,6 +17,7 @@ LEVEL = 2
 OFF = "no"
 KERNELS = (
     "abusewatch.detect._passes", "abusewatch.inventory._passes", "abusewatch.sources._flow_cache", "abusewatch.windows._passes", "abusewatch.wire._packets",
+    "abusewatch.wire._records",
 )  # fmt: skip
 """All there are, each a .pyx file in its package."""
 

@@ -4,7 +4,6 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from abusewatch.model.flow import I64, U8, U32, FlowBatch
 from abusewatch.wire import records
@@ -76,22 +75,23 @@ def _gather(layout: Layout, spans: list[Span], ring: U8, context: Context) -> re
     total = int(count.sum())
     if not total:
         return None
-    first, span = layout.span
+    first, _ = layout.span
     begin = row * ring.shape[1] + start + first
     # The offset of each record: that of its set, plus its number in the set times its length.
     at = np.repeat(begin - layout.record_length * (np.cumsum(count) - count), count) + layout.record_length * np.arange(total)
     return records.Rows(
-        layout, sliding_window_view(ring.reshape(-1), span)[at], np.repeat(context.slot[row], count), np.repeat(context.exporter[row], count),
+        layout, ring.reshape(-1), at, np.repeat(context.slot[row], count), np.repeat(context.exporter[row], count),
         np.repeat(context.rate[row], count), np.repeat(context.export_us[row], count), np.repeat(context.uptime_ms[row], count), context.rates,
         context.metering, None if context.shift_us is None else np.repeat(context.shift_us[row], count), context.latest_us,
     )  # fmt: skip
 
 
 def _join(layout: Layout, packed: list[tuple[bytes, int, Message]], context: Context) -> records.Rows:
-    octets = np.frombuffer(b"".join(row for row, _, _ in packed), np.uint8).reshape(len(packed), -1)
+    octets = np.frombuffer(b"".join(row for row, _, _ in packed), np.uint8)
+    begin = np.arange(len(packed)) * layout.span[1]
     at = np.array([row for _, row, _ in packed], np.int64)
     times = np.array([(message.export_us, message.uptime_ms) for _, _, message in packed], np.int64)
     return records.Rows(
-        layout, octets, context.slot[at], context.exporter[at], context.rate[at], times[:, 0], times[:, 1], context.rates, context.metering,
+        layout, octets, begin, context.slot[at], context.exporter[at], context.rate[at], times[:, 0], times[:, 1], context.rates, context.metering,
         None if context.shift_us is None else context.shift_us[at], context.latest_us,
     )  # fmt: skip

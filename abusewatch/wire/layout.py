@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from abusewatch.model.flow import U8, U64
+from abusewatch.model.compiled import kernel
+from abusewatch.model.flow import I64, U8, U64
 from abusewatch.wire.elements import CERT, IANA_REVERSE, NETFLOW9
+
+KERNEL = kernel("abusewatch.wire._records")
 
 FRAME_OCTETS = 160
 """How much of a packet section is looked at when its length varies: link and network headers with room for extension headers."""
@@ -137,8 +141,39 @@ def _dtype(layout: Layout) -> np.dtype[np.void]:
     return np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": span})
 
 
-def columns_of(layout: Layout, rows: U8) -> Columns:
-    """Read the columns of records given as `layout.span` octets each, shape (n, span); native byte order, addresses of 16 octets as _hi and _lo."""
+def columns_of(layout: Layout, flat: U8, at: I64) -> Columns:
+    """Read the columns of records whose spans begin at `at` in `flat`; native byte order, addresses of 16 octets as _hi and _lo.
+
+    IndexError for one that is not whole: a fault of ours, since the lengths that exporters tell have been checked before.
+    """
+    if len(at) and (int(at.min()) < 0 or int(at.max()) + layout.span[1] > len(flat)):
+        raise IndexError(f"records of {layout.span[1]} octets beyond the {len(flat)} there are")
+    return _where_they_lie(layout, flat, at) if KERNEL else _gathered(layout, sliding_window_view(flat, layout.span[1])[at])
+
+
+def _where_they_lie(layout: Layout, flat: U8, at: I64) -> Columns:
+    plan = _plan(layout)
+    columns: Columns = {name: np.empty(len(at), f"u{octets}" if octets in {1, 2, 4} else np.uint64) for name, _, octets in plan}
+    place = np.array([column.ctypes.data for column in columns.values()], np.uint64)
+    offset, octets = np.array([each[1] for each in plan], np.int64), np.array([each[2] for each in plan], np.int32)
+    KERNEL.read(place, flat, at, offset, octets)  # type: ignore[union-attr]  # it is there
+    return columns
+
+
+@lru_cache(maxsize=512)
+def _plan(layout: Layout) -> tuple[tuple[str, int, int], ...]:
+    """The numbers of a span: name, offset in it, octets."""
+    found: list[tuple[str, int, int]] = []
+    for name, offset, octets in layout.columns:
+        begin = offset - layout.span[0]
+        if octets == 16:
+            found += [(f"{name}_hi", begin, 8), (f"{name}_lo", begin + 8, 8)]
+        elif name not in SECTIONS:
+            found.append((name, begin, octets))
+    return tuple(found)
+
+
+def _gathered(layout: Layout, rows: U8) -> Columns:
     records = rows.reshape(-1).view(_dtype(layout))
     columns: Columns = {}
     for name, _, octets in layout.columns:

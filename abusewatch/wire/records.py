@@ -23,10 +23,11 @@ Column = NDArray[np.generic]
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Records of one layout, `layout.span` octets each, shape (n, span), and what their messages say about each, shape (n,)."""
+    """Records of one layout, `layout.span` octets each: where they begin (`at`) in `flat`, and what their messages say of each; all of shape (n,)."""
 
     layout: Layout
-    octets: U8
+    flat: U8
+    at: I64
     slot: I64
     exporter: U32
     rate: U32
@@ -41,7 +42,7 @@ class Rows:
 
     def take(self, kept: NDArray[np.intp]) -> "Rows":
         """Select records by index."""
-        columns = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in {"layout", "rates", "metering", "latest_us"}}
+        columns = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in {"layout", "flat", "rates", "metering", "latest_us"}}
         return replace(self, **{name: column[kept] for name, column in columns.items() if column is not None})
 
 
@@ -50,7 +51,7 @@ def flows(rows: Rows, counts: Refusals) -> list[FlowBatch]:
 
     What is passed over or mended is added to `counts`.
     """
-    columns = columns_of(rows.layout, rows.octets)
+    columns = columns_of(rows.layout, rows.flat, rows.at)
     if not _has_addresses(columns):
         rows, columns = _read_sections(rows, columns, counts)
     rows, columns = _once(rows, columns, counts)
@@ -103,11 +104,10 @@ def _has_addresses(columns: Columns) -> bool:
 def _read_sections(rows: Rows, columns: Columns, counts: Refusals) -> tuple[Rows, Columns]:
     """Read the headers of packets that were exported as they are (elements 104, 313, 315); rows without any are left out."""
     name, offset, octets = next(column for column in rows.layout.columns if column[0] in SECTIONS)
-    first, span = rows.layout.span
-    count = len(rows.octets)
+    first, _ = rows.layout.span
+    count = len(rows.at)
     captured = columns[f"{name}_captured"] if f"{name}_captured" in columns else np.full(count, octets)
-    at = np.arange(count) * span + (offset - first)
-    headers = packet.parse(rows.octets.reshape(-1), at, captured.astype(np.int64), LINKTYPES[name])
+    headers = packet.parse(rows.flat, rows.at + (offset - first), captured.astype(np.int64), LINKTYPES[name])
     kept = np.flatnonzero(headers.is_ip)
     counts.charge(Reason.BAD_FRAME, rows.exporter[~headers.is_ip])
     found = {name: column[kept] for name, column in columns.items()}
