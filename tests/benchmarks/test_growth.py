@@ -1,35 +1,24 @@
 """The table of costs grows by what it says: so many rules, addresses and prefixes, and conversations stay whole."""
 
-import sys
-
 import numpy as np
 import pytest
 
 from abusewatch.inventory import of_prefixes
-
-
-@pytest.fixture
-def growth(root, monkeypatch):
-    monkeypatch.syspath_prepend(str(root))
-    from benchmarks import growth
-
-    yield growth
-    for name in [n for n in sys.modules if n.startswith("benchmarks")]:
-        del sys.modules[name]
+from benchmarks import growth
 
 
 @pytest.mark.parametrize("count", [1, 30, 100])
-def test_as_many_rules_as_asked_for_each_with_its_name(growth, count):
+def test_as_many_rules_as_asked_for_each_with_its_name(count):
     made = growth.rules(count)
     assert len({rule.id for rule in made}) == len(made) == count
 
 
 @pytest.mark.parametrize("count", [1, 1_000])
-def test_prefixes_are_different(growth, count):
+def test_prefixes_are_different(count):
     assert len(set(growth.prefixes(count))) == count
 
 
-def test_both_directions_of_a_conversation_move_together(growth):
+def test_both_directions_of_a_conversation_move_together():
     batch = next(growth.stream.records(20_000))
     moved = growth.spread(batch, 1_000)
     inventory = of_prefixes(["10.0.0.0/8"])
@@ -40,5 +29,5 @@ def test_both_directions_of_a_conversation_move_together(growth):
     assert len(after) == pytest.approx(len(before), rel=0.01)
 
 
-def test_a_cost_is_time_by_records(growth):
+def test_a_cost_is_time_by_records():
     assert growth.Cost("x", 1_000_000, 0.5).line.split() == ["x", "2,000,000", "500"]

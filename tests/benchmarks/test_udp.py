@@ -4,7 +4,6 @@ import json
 import socket
 import struct
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,18 +13,8 @@ import pytest
 from abusewatch.inventory import of_prefixes
 from abusewatch.model.flow import concat
 from abusewatch.wire.datagrams import FlowDecoder
+from benchmarks import stream
 from tests.needs import missing, need
-
-
-@pytest.fixture
-def benchmarks(root, monkeypatch):
-    monkeypatch.syspath_prepend(str(root))
-    import benchmarks.stream
-    import benchmarks.udp
-
-    yield benchmarks
-    for name in [n for n in sys.modules if n.startswith("benchmarks")]:
-        del sys.modules[name]
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +28,9 @@ def sender(root, tmp_path_factory):
     return made
 
 
-def test_the_stream_has_both_directions_and_no_record_without_a_customer(benchmarks):
-    (batch,) = benchmarks.stream.records(20_000)
-    directions = {d.name: n for d, n in of_prefixes(benchmarks.stream.OWN).label(batch)[1].items()}
+def test_the_stream_has_both_directions_and_no_record_without_a_customer():
+    (batch,) = stream.records(20_000)
+    directions = {d.name: n for d, n in of_prefixes(stream.OWN).label(batch)[1].items()}
     assert len(batch) == 20_000
     assert directions["INBOUND"] == pytest.approx(8_700, rel=0.05)
     assert directions["TRANSIT"] == 0
@@ -49,8 +38,8 @@ def test_the_stream_has_both_directions_and_no_record_without_a_customer(benchma
 
 
 @pytest.mark.parametrize("form", ["netflow5", "netflow9", "ipfix"])
-def test_the_sender_repeats_the_stream_as_one_exporter_in_real_time(benchmarks, sender, form, tmp_path):
-    datagrams, _ = benchmarks.stream.write(tmp_path / "stream", form, 400)
+def test_the_sender_repeats_the_stream_as_one_exporter_in_real_time(sender, form, tmp_path):
+    datagrams, _ = stream.write(tmp_path / "stream", form, 400)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
         receiver.bind(("127.0.0.1", 0))
         receiver.settimeout(5)
