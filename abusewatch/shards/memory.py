@@ -80,7 +80,7 @@ class Files:
         try:
             os.ftruncate(file, size)
             memory = mmap.mmap(file, size)
-        except BaseException:
+        except OSError:
             os.close(file)
             raise
         return number, memory, file

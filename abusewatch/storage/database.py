@@ -8,7 +8,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from importlib import resources
 from pathlib import Path
 
@@ -63,33 +63,25 @@ class Database:
         with self._lock:
             self._connection.close()
 
-    @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> AbstractContextManager[sqlite3.Connection]:
         """Do everything inside or nothing; durable when the outermost block has been left."""
-        with self._lock:
-            if not self._suspect and self._connection.in_transaction:
-                yield self._connection
-                return
-            self._trusted().execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-                self._connection.execute("COMMIT")
-            except BaseException as error:
-                self._undo(error)
-                raise
+        return self._begun("BEGIN IMMEDIATE")
+
+    def reading(self) -> AbstractContextManager[sqlite3.Connection]:
+        """Read one consistent state."""
+        return self._begun("BEGIN")
 
     @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
-        """Read one consistent state."""
+    def _begun(self, how: str) -> Iterator[sqlite3.Connection]:
         with self._lock:
             if not self._suspect and self._connection.in_transaction:
                 yield self._connection
                 return
-            self._trusted().execute("BEGIN")
+            self._trusted().execute(how)
             try:
                 yield self._connection
                 self._connection.execute("COMMIT")
-            except BaseException as error:
+            except BaseException as error:  # whatever ends the block, be it a cancelled task: nothing may stay open behind it
                 self._undo(error)
                 raise
 

@@ -45,7 +45,7 @@ def main() -> None:
             {str(k): [str(x) for x in v] for k, v in detector.measures.items()},
         )
         cage.close_files()
-    except BaseException as error:  # noqa: BLE001  the other end counts and tells it, whatever it is
+    except BaseException as error:  # noqa: BLE001  # the other end counts and tells it, whatever it is
         _say(told, {"error": f"{type(error).__name__}: {error}"[:200]})
         os._exit(NOTHING_LEFT)
     _say(told, {"about": about})
@@ -56,7 +56,7 @@ def main() -> None:
             rows, starts = unpacked(turn["rows"]), unpacked(turn["starts"])["starts"]
             given = {str(k): np.asarray(v, np.float64) for k, v in detector.measure(rows, starts).items()}
             answer = {"given": packed(given)}
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001  # whatever a detector of others raises is its answer to that turn
             answer = {"error": type(error).__name__}
         _say(told, answer)
 

@@ -60,7 +60,7 @@ class Seat:
             if fault.reason == "raised":
                 self._count(now_us)
             raise
-        except Exception as error:
+        except Exception as error:  # whatever a detector raises costs its own rule a turn, and the other rules nothing
             self._count(now_us)
             raise DetectorFault("raised", type(error).__name__) from error
 
