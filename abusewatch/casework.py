@@ -12,14 +12,10 @@ from typing import Any, NamedTuple, Protocol
 from msgspec.structs import replace
 
 from abusewatch.evidence import minimise, without_evidence
-from abusewatch.incidents import CaseStore, ContactResolver, Decision, Owners, Readers, decide
-from abusewatch.incidents.mailing import WAIT_US, ask_again_us, next_mail
-from abusewatch.model.contact import Contact
-from abusewatch.model.customer import Customer
+from abusewatch.incidents import CaseStore, ContactResolver, Decision, Due, Owners, Readers, decide, plan
 from abusewatch.model.evidence import View
 from abusewatch.model.incident import Incident
-from abusewatch.model.message import Audience, Extent, Message, Stage, Told
-from abusewatch.model.reader import Reader
+from abusewatch.model.message import Audience, Message, Stage, Told
 from abusewatch.reports.recheck import recheck
 
 TURN = 50
@@ -31,37 +27,25 @@ NOBODY: Mapping[tuple[str, str], Told] = MappingProxyType({})
 Policy = Callable[[Incident, int], Decision]
 
 
-class Composer(Protocol):
-    """Writes mails. It gets an incident without evidence, and the view; it raises when a mail must not leave.
+class Write(Protocol):
+    """Writes one mail to `who`; it raises when that must not leave.
 
-    `stage` and `sequence` say which mail of the thread it is, `thread` under which case number that began, if another.
+    It gets an incident without evidence, and the view. `stage` and `sequence` say which mail of the thread it is, `thread`
+    under which case number that began, if another.
     """
 
-    def compose_operator(
-        self,
-        incident: Incident,
-        view: View,
-        contact: Contact,
-        now_us: int,
-        *,
-        stage: Stage,
-        sequence: int,
-        thread: str = "",
-    ) -> Message:
-        """Write to the operator of attacked networks."""
+    def __call__(  # noqa: D102  # said above
+        self, incident: Incident, view: View, who: Any, now_us: int, /, *, stage: Stage, sequence: int, thread: str = ""
+    ) -> Message: ...
 
-    def compose_customer(
-        self,
-        incident: Incident,
-        view: View,
-        customer: Customer | None,
-        now_us: int,
-        *,
-        stage: Stage,
-        sequence: int,
-        thread: str = "",
-    ) -> Message:
-        """Write to the customer, at the first of his contacts; to our own desk when nobody is known."""
+
+class Composer(Protocol):
+    """Writes mails, to the operator of attacked networks (a contact) and to the customer (None: nobody is known, our own desk reads)."""
+
+    @property
+    def compose_operator(self) -> Write: ...  # noqa: D102
+    @property
+    def compose_customer(self) -> Write: ...  # noqa: D102
 
 
 class Blocked(NamedTuple):
@@ -93,7 +77,10 @@ class Report(NamedTuple):
 
 
 class Casework:
-    """Everything casework needs, wired once."""
+    """Everything casework needs, wired once. `hold` is "shadow" until the operator switches sending on.
+
+    `unresolved` writes mails for parties without a known contact too; that is for a replay, which shows what would go.
+    """
 
     def __init__(
         self,
@@ -106,11 +93,7 @@ class Casework:
         policy: Policy = decide,
         unresolved: bool = False,
     ) -> None:
-        """Take the parts; nothing happens before the first turn.
-
-        `hold` is "shadow" until the operator switches sending on. `unresolved` writes mails for parties without a known
-        contact too; that is for a replay, which shows what would go.
-        """
+        """Take the parts; nothing happens before the first turn."""
         self._store = store
         self._own = owners.contains
         self._readers = Readers(owners, contacts, unresolved=unresolved)
@@ -135,57 +118,24 @@ class Casework:
         self, incident: Incident, now_us: int, told: Mapping[tuple[str, str], Told] = NOBODY, room: int = MOST
     ) -> Written:
         """Write the mails of an incident that are due, given the last ones; at most `room` to operators."""
-        decision, messages, blocked, waiting = self._policy(incident, now_us), [], [], 0
-        readers, missing = self._readers.find(incident, decision)
-        moments = [ask_again_us(incident, now_us) if missing else None]
-        for reader in readers:
-            last = told.get((reader.audience, reader.recipient.lower()))
-            step = next_mail(incident, last, reader.last_us, now_us, reader.extent)
-            moments.append(step.again_us)
-            if step.stage is None:
-                continue
-            if reader.audience in decision.quiet:
-                moments.append(decision.quiet[reader.audience])
-                continue
-            if reader.audience == "operator" and room == 0:
-                waiting += 1
-                continue
-            room -= reader.audience == "operator"
+        decision, messages, blocked = self._policy(incident, now_us), [], []
+        due = plan(incident, decision, self._readers.find(incident, decision), told, room, now_us)
+        for mail in due.mails:
             try:
-                which = {"stage": step.stage, "sequence": step.sequence} | (
-                    {"thread": last.thread} if last and last.thread else {}
-                )
-                mails = self._compose(reader, incident, decision, which, now_us)
-                messages += [replace(mail, extent=_told_of(reader, last)) for mail in mails]
+                messages += self._compose(mail, incident, decision, now_us)
             except Exception as error:  # noqa: BLE001  # the other mails of the case survive one that cannot be written
-                blocked.append(Blocked(reader.audience, reader.recipient, type(error).__name__))
-        moments.append(now_us + WAIT_US if waiting else None)
-        again_us = min((moment for moment in moments if moment is not None), default=None)
-        return Written(tuple(messages), tuple(blocked), waiting, again_us, decision.approve)
+                blocked.append(Blocked(mail.reader.audience, mail.reader.recipient, type(error).__name__))
+        return Written(tuple(messages), tuple(blocked), due.waiting, due.again_us, decision.approve)
 
-    def _compose(
-        self, reader: Reader, incident: Incident, decision: Decision, which: Mapping[str, Any], now_us: int
-    ) -> list[Message]:
+    def _compose(self, mail: Due, incident: Incident, decision: Decision, now_us: int) -> list[Message]:
         """Cut the view, have the mail written and look at it once more; no mail when there is nothing to show."""
-        who = reader.who
-        if isinstance(who, Contact):
-            view = minimise(
-                incident, "operator", own=self._own, addresses=reader.addresses, episodes=decision.operators
-            )
-        else:
-            view = minimise(incident, "customer", own=self._own, episodes=decision.customer)
+        reader, whose = mail.reader, decision.episodes(mail.reader.audience)
+        view = minimise(incident, reader.audience, own=self._own, addresses=reader.shown, episodes=whose)
         if not view.sections:
             return []
-        bare = without_evidence(incident, view)
-        if isinstance(who, Contact):
-            message = self._composer.compose_operator(bare, view, who, now_us, **which)
-        else:
-            message = self._composer.compose_customer(bare, view, who, now_us, **which)
+        write = self._composer.compose_operator if reader.audience == "operator" else self._composer.compose_customer
+        which: dict[str, Any] = {"stage": mail.stage, "sequence": mail.sequence}
+        which |= {"thread": mail.thread} if mail.thread else {}
+        message = write(without_evidence(incident, view), view, reader.who, now_us, **which)
         recheck(message, [(reader, incident)], self._own)
-        return [message]
-
-
-def _told_of(reader: Reader, last: Told | None) -> Extent | None:
-    """Say what a mail to a reader tells of; the ladder stands where it stood for the first one."""
-    first = last.extent.first if last and last.extent else None
-    return reader.extent._replace(first=first) if reader.extent and first is not None else reader.extent
+        return [replace(message, extent=mail.extent)]

@@ -106,9 +106,8 @@ class Digests:
         return _Part(entry, incident, reader, case) if case.view.sections else None
 
     def _case(self, incident: Incident, reader: Reader, decision: Decision, entry: Entry) -> Case:
-        addresses = reader.addresses if reader.audience == "operator" else None
-        episodes = decision.operators if reader.audience == "operator" else decision.customer
-        view = minimise(incident, reader.audience, own=self._own, addresses=addresses, episodes=episodes)
+        whose = decision.episodes(reader.audience)
+        view = minimise(incident, reader.audience, own=self._own, addresses=reader.shown, episodes=whose)
         return Case(without_evidence(incident, view), view, entry.message.stage)
 
     def _write(self, parts: Sequence["_Part"], bundle: Bundle, now_us: int) -> Message:

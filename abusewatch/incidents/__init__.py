@@ -1,6 +1,7 @@
 """From findings to incidents: one per customer and act while it lasts, and who may be told about it."""
 
 from abusewatch.incidents.correlate import correlate, join, owner
+from abusewatch.incidents.due import Due, Plan, plan
 from abusewatch.incidents.lifecycle import STATES, Change, expire, step
 from abusewatch.incidents.policy import Decision, Policy, decide, everyone
 from abusewatch.incidents.readers import ContactResolver, Owners, Readers
@@ -13,9 +14,11 @@ __all__ = [
     "Change",
     "ContactResolver",
     "Decision",
+    "Due",
     "IncidentStore",
     "Noticed",
     "Owners",
+    "Plan",
     "Policy",
     "Readers",
     "Seen",
@@ -25,6 +28,7 @@ __all__ = [
     "expire",
     "join",
     "owner",
+    "plan",
     "seen",
     "since",
     "step",

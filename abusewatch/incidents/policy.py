@@ -41,6 +41,10 @@ class Decision(NamedTuple):
     approve: frozenset[Audience] = frozenset()
     quiet: Mapping[Audience, int] = MappingProxyType({})
 
+    def episodes(self, audience: Audience) -> frozenset[str]:
+        """Name the episodes that one side may be told."""
+        return self.operators if audience == "operator" else self.customer
+
 
 class Floor(NamedTuple):
     """What no line can lift: of a finding that `fits`, `most` is told."""

@@ -21,3 +21,8 @@ class Reader(NamedTuple):
     addresses: frozenset[str]
     networks: frozenset[str]
     extent: Extent | None = None
+
+    @property
+    def shown(self) -> frozenset[str] | None:
+        """The attacked addresses he may see; None where no address is shown but networks."""
+        return self.addresses if self.audience == "operator" else None
