@@ -19,6 +19,7 @@ COMMANDS = {
     "check": "check",
     "replay": "replay",
     "cut": "cut",
+    "inspect": "dissect",
     "flows": "flows",
     "export": "export",
     "rules": "rules",
