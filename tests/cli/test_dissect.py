@@ -1,24 +1,22 @@
 """inspect: what tshark says of an offender's packets, of nobody else's, and nothing left behind."""
 
 import json
-import shutil
 import sys
 
 import click
 import pytest
 
 from abusewatch.cli.dissect import _filter, _in_words, _packets
-
-needed = pytest.mark.skipif(not shutil.which("tshark"), reason="tshark is not here")
+from tests.needs import library, need
 
 
 @pytest.fixture
 def capture(root):
-    pytest.importorskip("pyshark")
+    need("tshark")
+    library("pyshark")
     return root / "captures/ssh-login-attack/capture.pcap"
 
 
-@needed
 def test_it_shows_each_layer_of_the_packets_that_fit(abusewatch, capture):
     ran = abusewatch("inspect", capture, "--offender", "198.51.100.10", "--filter", "frame.number <= 40 and tcp.flags.syn == 1 and tcp.flags.ack == 0", "--json")
     assert (ran.code, ran.err) == (0, "")
@@ -34,7 +32,6 @@ def test_it_shows_each_layer_of_the_packets_that_fit(abusewatch, capture):
     assert "Layer TCP" in said.out
 
 
-@needed
 def test_nothing_is_left_behind(abusewatch, capture, tmp_path):
     before = capture.read_bytes()
     abusewatch("inspect", capture, "--offender", "198.51.100.10", "--filter", "frame.number == 1")
@@ -42,14 +39,12 @@ def test_nothing_is_left_behind(abusewatch, capture, tmp_path):
     assert capture.read_bytes() == before
 
 
-@needed
 def test_a_capture_cut_short_gives_what_it_holds(abusewatch, capture, tmp_path):
     (tmp_path / "short.pcap").write_bytes(capture.read_bytes()[:3000])
     ran = abusewatch("inspect", "short.pcap", "--offender", "198.51.100.10", "--json")
     assert (ran.code, ran.err.count("cut short"), bool(ran.lines)) == (1, 1, True)
 
 
-@needed
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -63,7 +58,6 @@ def test_what_cannot_be_is_one_line(abusewatch, capture, arguments, says):
     assert says in abusewatch("inspect", capture, *arguments).refused()
 
 
-@needed
 @pytest.mark.usefixtures("capture")
 def test_no_capture_is_one_line(abusewatch, tmp_path):
     (tmp_path / "no.pcap").write_text("no capture")
