@@ -10,6 +10,7 @@ from abusewatch import inventory
 from abusewatch.cli.explain import explained, short
 from abusewatch.cli.inputs import Inputs
 from abusewatch.cli.judge import judge
+from abusewatch.cli.options import inventory_option, own_option
 from abusewatch.cli.output import FINDINGS, Refused, json_option, print_json, print_lines
 from abusewatch.detect.load import load
 from abusewatch.detect.nearness import number
@@ -42,10 +43,8 @@ class Change(NamedTuple):
     help="Two folders of rules.",
 )
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option("--own", multiple=True, metavar="PREFIX", help="A network of ours; may be given several times.")
-@click.option(
-    "--inventory", "inventory_file", type=click.Path(path_type=Path, dir_okay=False), help="Customers, TOML or CSV."
-)
+@own_option
+@inventory_option
 @json_option
 @click.pass_context
 def diff(

@@ -8,8 +8,8 @@ import msgspec
 
 from abusewatch.cli.inputs import Inputs
 from abusewatch.cli.judge import between, judge, taken
+from abusewatch.cli.options import from_option, inventory_option, own_option, rules_option, sampling_option, to_option
 from abusewatch.cli.output import FINDINGS, Refused, config_option, json_option, print_json, print_lines
-from abusewatch.cli.replay import Moment as Time
 from abusewatch.cli.replay import gathered
 from abusewatch.cli.status import daemon_socket, socket_option
 from abusewatch.detect.episodes import Owners
@@ -33,19 +33,12 @@ PANE_SECS = 5
 @click.argument("files", nargs=-1, metavar="[FILE...]")
 @click.option("--offender", required=True, metavar="IP", help="The address to explain.")
 @click.option("--rule", "rule_id", metavar="ID", help="Only this rule.")
-@click.option("--own", multiple=True, metavar="PREFIX", help="A network of ours; may be given several times.")
-@click.option(
-    "--inventory", "inventory_file", type=click.Path(path_type=Path, dir_okay=False), help="Customers, TOML or CSV."
-)
-@click.option(
-    "--rules",
-    "folder",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of your own rules, over the shipped ones.",
-)
-@click.option("--from", "from_us", type=Time(), help="Only records that begin at this time or later.")
-@click.option("--to", "to_us", type=Time(), help="Only records that begin before this time.")
-@click.option("--sampling", type=click.IntRange(min=1), default=1, help="Sample the input 1:N first.")
+@own_option
+@inventory_option
+@rules_option
+@from_option
+@to_option
+@sampling_option
 @click.option("--live", is_flag=True, help="Ask the running daemon about its windows now, instead of files.")
 @socket_option
 @config_option

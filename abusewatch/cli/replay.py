@@ -3,7 +3,6 @@
 import ipaddress
 import time
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +11,7 @@ import click
 from abusewatch import contacts, inventory
 from abusewatch.cli.inputs import Inputs
 from abusewatch.cli.judge import Verdict, between, judge, taken
+from abusewatch.cli.options import from_option, inventory_option, own_option, rules_option, sampling_option, to_option
 from abusewatch.cli.output import FINDINGS, Refused, config_option, json_option, print_json, print_lines
 from abusewatch.config.assemble import SetupError, assemble, rule_set
 from abusewatch.contacts import ContactsError, OperatorTable
@@ -25,24 +25,6 @@ DEMONSTRATION = ("your organisation", "abuse@provider.example")
 """Who writes the mails of a replay without a configuration; they never leave the disk."""
 
 
-class Moment(click.ParamType[int]):
-    """A time: RFC 3339 (UTC when it names no zone) or seconds since 1970; microseconds in the program."""
-
-    name = "time"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Read it, or say how to write it."""
-        try:
-            return int(float(value) * 1_000_000)
-        except ValueError:
-            pass
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is no time; write 2026-11-01T10:00:00Z or seconds since 1970", param, ctx)
-        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1_000_000)
-
-
 class Parts(NamedTuple):
     """What a replay runs with."""
 
@@ -54,19 +36,12 @@ class Parts(NamedTuple):
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option("--own", multiple=True, metavar="PREFIX", help="A network of ours; may be given several times.")
-@click.option(
-    "--inventory", "inventory_file", type=click.Path(path_type=Path, dir_okay=False), help="Customers, TOML or CSV."
-)
-@click.option(
-    "--rules",
-    "folder",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of your own rules, over the shipped ones.",
-)
-@click.option("--from", "from_us", type=Moment(), help="Only records that begin at this time or later.")
-@click.option("--to", "to_us", type=Moment(), help="Only records that begin before this time.")
-@click.option("--sampling", type=click.IntRange(min=1), default=1, help="Sample the input 1:N first.")
+@own_option
+@inventory_option
+@rules_option
+@from_option
+@to_option
+@sampling_option
 @click.option(
     "--workers", type=click.IntRange(1, 32), default=1, help="Processes that run the rules; what is found is the same."
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from abusewatch.cli.inputs import Inputs
+from abusewatch.cli.options import own_option
 from abusewatch.cli.output import Refused, json_option, print_json, print_lines, print_table
 from abusewatch.cli.replay import widened
 from abusewatch.inventory import Inventory, InventoryError, load, of_prefixes
@@ -22,7 +23,7 @@ def roles() -> None:
 
 @roles.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option("--own", multiple=True, metavar="PREFIX", help="A network of ours; may be given several times.")
+@own_option
 @click.option(
     "--inventory",
     "inventory_file",
