@@ -170,6 +170,14 @@ def test_a_replay_shows_what_would_go_to_whom_policy_ignored():
     assert sorted((m.audience, m.recipient) for m in report.messages) == [*BOTH, ("operator", "desk@provider.example")]
 
 
+def test_a_scan_of_a_whole_network_is_told_to_its_customer(store):
+    """Its first address is how the network is written, which he may read."""
+    saved(store, detection([f"66.1.2.{n}" for n in range(256)], kind="address_scan"))
+    (report,) = Casework(store, Owners(), RESOLVER, Composer(SETTINGS), hold=None).turn(T0)
+    assert report.blocked == ()
+    assert recipients(store) == BOTH[:2]
+
+
 @settings(max_examples=60, deadline=None)
 @given(incidents())
 def test_no_mail_names_an_address_outside_its_audience(one):

@@ -20,6 +20,7 @@ from email.message import Message
 from email.policy import compat32
 from functools import lru_cache
 
+_WORD = re.compile(r"[0-9a-fx.:-]{4,}(?:/\d{1,3}(?!\d))?")
 _V4 = re.compile(r"(?<![\d.])\d{1,3}(?:\s?[\[({]?(?:\.|dot)[\])}]?\s?\d{1,3}){3}(?:/\d{1,2})?(?![\d])", re.IGNORECASE)
 _COLONS = re.compile(r"[0-9A-Fa-f.]*(?::[0-9A-Fa-f.]*){2,}(?:/\d{1,3})?")
 _TAGGED = re.compile(r"\bIPv6:(?=[0-9a-f]{0,4}:)", re.IGNORECASE)
@@ -226,7 +227,8 @@ def _check_bytes(where: str, data: bytes, allowed: Allowed) -> None:
         raise LeakError("marker", where)
     if allowed.never:
         text = data.decode("latin-1").lower()
-        found = {word.strip(".:-") for word in re.findall(r"[0-9a-fx.:-]{4,}", text)} & _forms(allowed.never)
+        words = {word.strip(".:-") for word in _WORD.findall(text)} - allowed.networks  # the first address of one is in its name
+        found = {word.partition("/")[0].strip(".:-") for word in words} & _forms(allowed.never)
         if found and not found <= _forms(allowed.addresses):
             raise LeakError("address", where)
 

@@ -37,3 +37,28 @@ def test_what_a_reader_may_see(reader, text, fine):
 
 def test_a_customers_id_that_is_a_mere_word_may_stand_there_by_chance():
     recheck(message(1, "abuse@a.example", body="acme"), [(OPERATOR, replace(ONE, customer="acme"))], own)
+
+
+@pytest.mark.parametrize(
+    ("text", "fine"),
+    [
+        ("66.1.2.0/24", True),
+        ("attacked: 66.1.2.0/24.", True),
+        ("66.1.2.0", False),
+        ("66.1.2.0/25", False),
+        ("66.1.2.0/240", False),
+        ("66-1-2-0", False),
+        ("2001:db8:a::/48", True),
+        ("2001:db8:a::", False),
+    ],
+)
+def test_the_first_address_of_a_network_is_in_its_name_and_nowhere_else(text, fine):
+    """A scan of a whole network hits it too; the customer reads of the network all the same."""
+    case = incident(detection(["66.1.2.0", "2001:db8:a::"]))
+    reader = CUSTOMER._replace(networks=frozenset({"66.1.2.0/24", "2001:db8:a::/48"}))
+    mail = message(1, "abuse@a.example", body=text)
+    if fine:
+        recheck(mail, [(reader, case)], own)
+    else:
+        with pytest.raises(LeakError):
+            recheck(mail, [(reader, case)], own)
