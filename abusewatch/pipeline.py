@@ -11,22 +11,19 @@ from typing import Protocol
 import numpy as np
 
 from abusewatch.detect.engine import Engine
-from abusewatch.detect.episodes import Coverage, Owners
-from abusewatch.detect.explain import Account
+from abusewatch.detect.episodes import Owners
 from abusewatch.detect.rule import Rule
 from abusewatch.inventory import Inventory
 from abusewatch.model import rows as r
 from abusewatch.model.finding import Detection
 from abusewatch.model.flow import FlowBatch
-from abusewatch.shards.share import Faults, Share
+from abusewatch.shards.decider import Decider
+from abusewatch.shards.share import Share
 from abusewatch.windows import heap
-from abusewatch.windows.conversations import Conversations
 from abusewatch.windows.panes import SECOND, Pane, Panes
 from abusewatch.windows.twins import Twins
 
 MOST_EMPTY_PANES = 40  # 200 s: the longest that a conversation waits for its outcome, and a rule for answers
-
-
 AFTER_US = 3600 * SECOND  # more than conversations, answers and levels of an address outlast its last row beside the windows of rules
 
 
@@ -35,62 +32,6 @@ class Sink(Protocol):
 
     def __call__(self, detections: Sequence[Detection]) -> None:
         """Take findings that are new or have grown."""
-        ...
-
-
-class Decider(Protocol):
-    """What decides panes: here (`shards.share`), or in processes of its own (`shards.crew`), which tell a little later, but in the same order."""
-
-    coverage: Coverage
-
-    @property
-    def ends(self) -> int:
-        """How many processes have ended by themselves."""
-        ...
-
-    @property
-    def lost_rows(self) -> int:
-        """Rows that were lost with them."""
-        ...
-
-    @property
-    def trouble(self) -> str:
-        """What is wrong with them now; empty when nothing is."""
-        ...
-
-    def close(self, pane: Pane, slots: int) -> Iterable[Sequence[Detection]]:
-        """Take a pane, after one of `last` to begin anew; give the findings of every pane decided by now, pane by pane."""
-        ...
-
-    def ready(self) -> Iterable[Sequence[Detection]]:
-        """Give the findings of every pane decided by now."""
-        ...
-
-    def settled(self) -> Iterable[Sequence[Detection]]:
-        """Give the findings of every pane that was taken."""
-        ...
-
-    @property
-    def waits(self) -> bool:
-        """Whether time alone may bring something, as all panes taken left it."""
-        ...
-
-    @property
-    def shed(self) -> dict[str, int]:
-        """What each bounded table has given up, by the names of `telemetry.TABLES`."""
-        ...
-
-    @property
-    def faults(self) -> Faults:
-        """Turns that coded detectors gave nothing for, by rule and reason."""
-        ...
-
-    def standing(self, rule: Rule, offender: str, slot: int) -> Account:
-        """How a rule stands towards an address now; `slot` is its number, -1 when it has none."""
-        ...
-
-    def stop(self) -> None:
-        """End the processes, if there are any."""
         ...
 
 
@@ -145,21 +86,6 @@ class Pipeline:
     def settle(self) -> None:
         """Hand over what is found in every pane that has closed."""
         self._tell(self.decider.settled())
-
-    @property
-    def engine(self) -> Engine:
-        """The rules at work, where this process runs them."""
-        return self._share.engine
-
-    @property
-    def conversations(self) -> Conversations:
-        """The conversations that rules wait for, likewise."""
-        return self._share.conversations
-
-    @property
-    def _share(self) -> Share:
-        assert isinstance(self.decider, Share)  # noqa: S101  who asks knows that there are no other processes
-        return self.decider
 
     def _close(self, panes: Iterable[Pane]) -> None:
         for pane in panes:

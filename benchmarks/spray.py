@@ -63,8 +63,8 @@ def main() -> None:
     accused = {finding.offender for finding in told.values()} - scanners - {f"198.51.100.{SPRAYER}"}
     print(f"{spine.records:,} records, {spent / spine.records * 1e9:.0f} ns of CPU each, peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB")
     print(f"scans found {len(found)}/{SCANNERS}; sprayer found: {any(f.offender.endswith(f'.{SPRAYER}') for f in told.values())}; others accused: {len(accused)}")
-    levels = spine.conversations.levels.thinned
-    print(f"not followed {levels:,}, shed by windows {spine.engine.shed_rows:,}, panes in parts {spine.panes.split_panes}, late {spine.panes.late_rows}")
+    levels = spine.decider.conversations.levels.thinned
+    print(f"not followed {levels:,}, shed by windows {spine.decider.engine.shed_rows:,}, panes in parts {spine.panes.split_panes}, late {spine.panes.late_rows}")
 
 
 if __name__ == "__main__":

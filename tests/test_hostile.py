@@ -68,7 +68,7 @@ def test_a_spray_of_a_million_flows_hides_no_scan_beside_it():
     recall = len([n for n in range(SCANNERS) if f"198.51.100.{100 + n}" in found]) / SCANNERS
     assert recall >= 0.95
     assert {each.offender for each in told.values()} <= {"198.51.100.66", *(f"198.51.100.{100 + n}" for n in range(SCANNERS))}
-    assert spine.conversations.levels.thinned + spine.engine.shed_rows > 0, "nothing was shed: this was no spray"
+    assert spine.decider.conversations.levels.thinned + spine.decider.engine.shed_rows > 0, "nothing was shed: this was no spray"
 
 
 def test_the_same_spray_alone_accuses_the_sprayer_only():
@@ -202,8 +202,8 @@ def test_what_is_shed_is_the_same_in_any_order(size, jitter):
     batch = crowd()
     expected, plain = found_in(batch, 20_000)
     found, spine = found_in(batch, size, jitter=jitter)
-    assert spine.conversations.levels.thinned == plain.conversations.levels.thinned > 0
-    assert spine.engine.shed_rows == plain.engine.shed_rows > 0
+    assert spine.decider.conversations.levels.thinned == plain.decider.conversations.levels.thinned > 0
+    assert spine.decider.engine.shed_rows == plain.decider.engine.shed_rows > 0
     assert found == expected
 
 

@@ -16,9 +16,9 @@ def test_rows_of_those_who_fired_once_are_not_held_for_ever():
     line.feed(flows(*s.address_scan(40)))
     for minute in range(1, 120):
         line.feed(flows(*s.both(s.session(60 * minute + k, s.host(k), 8443) for k in range(20))))
-    held = line.engine._held["address-scan"]
+    held = line.decider.engine._held["address-scan"]
     assert sum(len(rows["group"]) for _, rows in held.parts) < 300
-    assert not line.engine._grown
+    assert not line.decider.engine._grown
 
 
 def test_an_attack_is_told_when_its_time_has_come_though_nobody_sends_any_more():
@@ -38,9 +38,9 @@ def test_after_the_last_pane_nothing_is_left():
     line.feed(flows(*s.address_scan(30), *s.udp_flood(9000)))
     line.flush()
     assert told
-    assert not line.engine.waits
-    assert not line.engine.episodes._open
-    assert sum(runner.window.size for runner in line.engine._runners) == 0
+    assert not line.decider.engine.waits
+    assert not line.decider.engine.episodes._open
+    assert sum(runner.window.size for runner in line.decider.engine._runners) == 0
     again = len(told)
     line.feed(flows(*s.address_scan(30)))
     line.flush()
@@ -52,15 +52,15 @@ def test_an_episode_ends_by_itself():
     line = spine(told)
     line.feed(flows(*s.udp_flood(9000)))
     line.advance((T0 + 60) * SECOND)
-    assert line.engine.episodes._open
+    assert line.decider.engine.episodes._open
     line.feed(flows(s.ask(8000, s.host(1), 443)))
     line.advance((T0 + 8100) * SECOND)
-    assert not line.engine.episodes._open
+    assert not line.decider.engine.episodes._open
 
 
 def test_sandbox_rules_do_not_run():
     assert Engine((), s.inventory()).rules == ()
-    assert all(rule.status != "sandbox" for rule in s.pipeline(print).engine.rules)
+    assert all(rule.status != "sandbox" for rule in s.pipeline(print).decider.engine.rules)
 
 
 def test_rules_in_another_order_find_the_same():
@@ -73,7 +73,7 @@ def test_what_windows_shed_is_counted_over_a_restart_of_the_clock():
     line = spine([])
     line.feed(flows(*[s.ask(k / 5000, s.host(1), 1000 + k % 60_000, sport=1024 + k % 60_000) for k in range(9000)]))
     line.advance((T0 + 60) * SECOND)
-    shed = line.engine.shed_rows
+    shed = line.decider.engine.shed_rows
     assert shed > 0
     line.flush()
-    assert line.engine.shed_rows >= shed
+    assert line.decider.engine.shed_rows >= shed

@@ -19,7 +19,7 @@ def spine_after(*lines, roles=(), rules=None, told=None):
 
 def stands(spine, rule, offender=s.OWN):
     slot = spine.inventory.slots.find(*address.parse(offender))
-    return standing(spine.engine, spine.inventory, next(each for each in s.shipped() if each.id == rule), offender, slot)
+    return standing(spine.decider.engine, spine.inventory, next(each for each in s.shipped() if each.id == rule), offender, slot)
 
 
 def test_a_near_miss():

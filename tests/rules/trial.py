@@ -56,7 +56,7 @@ class Trial:
         for batch in batches:
             spine.feed(batch)
         spine.flush()
-        self._closed = spine.engine.closed
+        self._closed = spine.decider.engine.closed
 
     def __len__(self) -> int:
         """How many panes there are: what a version costs."""
