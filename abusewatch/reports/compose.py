@@ -151,7 +151,10 @@ class Composer:
             "offenders": ", ".join(offenders[:NAMED])
             + (f" (+ {len(offenders) - NAMED})" if len(offenders) > NAMED else ""),
             "what": texts.kind(incident.kind),
-            "sections": [section_values(one, view) for one in view.sections],
+            "sections": [
+                section_values(one, view) | {"what": texts.kind(one.kind), "beside": _beside(one, view.sections[:n])}
+                for n, one in enumerate(view.sections)
+            ],
             "bases": [texts.basis(basis) for basis in dict.fromkeys(one.basis for one in view.sections)],
             "elsewhere": view.elsewhere,
             "unverified": not any(one.basis in CERTAIN for one in view.sections),
@@ -255,6 +258,13 @@ def section_values(section: Section, view: View) -> dict[str, Any]:
         "targets": targets,
         "targets_more": section.targets - len(targets),
     }
+
+
+def _beside(section: Section, stronger: Sequence[Section]) -> bool:
+    """Whether a section says of its targets what one of a stronger kind before it says already: then a line is enough."""
+    mine = {row.dst or row.target_prefix for row in section.by_target}
+    before = (one for one in stronger if one.kind != section.kind and one.offender == section.offender)
+    return bool(mine) and any(mine <= {row.dst or row.target_prefix for row in one.by_target} for one in before)
 
 
 def _target(row: Row, section: Section, *, icmp: bool) -> dict[str, Any]:

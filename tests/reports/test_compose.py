@@ -105,6 +105,24 @@ def test_the_customer_alone_is_asked_whether_it_is_something_harmless(made, comp
         assert words[name] not in flat(composer.compose_operator(*made.operator_view(made.incident(alike)), made.CONTACT, made.NOW, language=language))
 
 
+@pytest.mark.parametrize("language", ["en", "de", "fr", "es", "nl"])
+def test_what_a_weaker_rule_saw_of_the_same_is_a_line_and_what_else_it_saw_is_told_whole(made, composer, language):
+    guess, customer = made.detection(), replace(made.CUSTOMER, language=language)
+    same = made.detection("address_scan", targets=guess.targets)
+    more = made.detection("address_scan", targets=(*guess.targets, made.target("203.0.113.77", 7)))
+    mails = []
+    for scan in (same, more):
+        case = made.incident(scan, guess, kind="login_attack")
+        told = (*made.OPERATOR_A, "203.0.113.77")
+        mails.append(flat(composer.compose_operator(*made.operator_view(case, told), made.CONTACT, made.NOW, language=language)))
+    assert [mail.count(same.title) for mail in mails] == [1, 1]
+    assert [mail.count(" 203.0.113.9 ") for mail in mails] == [1, 2]
+    assert [" 203.0.113.77 " in mail for mail in mails] == [False, True]
+    notice = flat(composer.compose_customer(*made.customer_view(made.incident(same, guess, kind="login_attack")), customer, made.NOW))
+    assert notice.count(guess.title) == notice.count(same.title) == 1
+    assert notice.count("198.51.100.7") == flat(composer.compose_customer(*made.customer_view(made.incident(guess)), customer, made.NOW)).count("198.51.100.7")
+
+
 @pytest.mark.parametrize("basis", ["syn_only", "one_way", "unknown"])
 def test_a_source_that_may_be_forged_is_never_stated_as_fact(made, composer, basis):
     case = made.incident(made.detection("syn_flood", basis=basis), kind="syn_flood")
