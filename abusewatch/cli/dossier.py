@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from abusewatch import retention
-from abusewatch.casework import Casework
+from abusewatch.casework import Blocked, Casework
 from abusewatch.cli.judge import Verdict
 from abusewatch.contacts import OperatorTable, TableResolver
 from abusewatch.incidents import correlate, everyone
@@ -24,6 +24,13 @@ from abusewatch.storage import MemoryStore
 
 KEY = b"a replay's mails never leave"
 """Keys the Message-IDs of a replay: the same input gives the same bytes."""
+
+
+class Left(NamedTuple):
+    """How many mails were written, and those that could not be or were not allowed to."""
+
+    mails: int
+    blocked: tuple[Blocked, ...]
 
 
 class Reporter(NamedTuple):
@@ -40,8 +47,8 @@ def write_dossier(
     table: OperatorTable,
     reporter: Reporter,
     source_name: str,
-) -> int:
-    """Write the folder, in place of what an earlier replay left there; returns the number of mails."""
+) -> Left:
+    """Write the folder, in place of what an earlier replay left there."""
     detections = verdict.detections
     mails = folder / "mails"
     mails.mkdir(parents=True, exist_ok=True)
@@ -49,24 +56,25 @@ def write_dossier(
         old.unlink()
     lines = b"".join(msgspec.json.encode(detection.finding) + b"\n" for detection in detections)
     (folder / "findings.jsonl").write_bytes(lines)
+    written, blocked = compose(detections, inventory, table, reporter)
     messages = {
         f"mails/{message.incident}.{number:03d}.{message.audience}.eml": message
-        for number, message in enumerate(compose(detections, inventory, table, reporter), 1)
+        for number, message in enumerate(written, 1)
     }
     for name, message in messages.items():
         (folder / name).write_bytes(message.raw)
     counts = {"records": verdict.records, "findings": len(detections), "mails": len(messages)}
     page = html.render(detections, source_name=source_name, counts=counts, mails=messages)
     (folder / "report.html").write_text(page, "utf-8")
-    return len(messages)
+    return Left(len(messages), tuple(blocked))
 
 
 def compose(
     detections: Sequence[Detection], inventory: Inventory, table: OperatorTable, reporter: Reporter
-) -> list[Message]:
+) -> tuple[list[Message], list[Blocked]]:
     """Take findings through the daemon's own casework with a store in memory, at the time of the last sighting."""
     if not detections:
-        return []
+        return [], []
     now_us = max(detection.last_us for detection in detections)
     store = MemoryStore()
     store.save(correlate((), detections, now_us, store.next_id))
@@ -79,6 +87,8 @@ def compose(
         unresolved=True,
     )
     messages: list[Message] = []
+    blocked: list[Blocked] = []
     while reports := casework.turn(now_us):
         messages.extend(message for report in reports for message in report.messages)
-    return messages
+        blocked.extend(one for report in reports for one in report.blocked)
+    return messages, blocked

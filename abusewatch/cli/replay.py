@@ -96,8 +96,10 @@ def replay(  # noqa: PLR0913, PLR0917  # one argument an option
         from abusewatch.cli.cut import write_cuts  # noqa: PLC0415
         from abusewatch.cli.dossier import Reporter, write_dossier  # noqa: PLC0415  # doubles the start of a replay
 
-        written = write_dossier(out, verdict, parts.inventory, parts.table, Reporter(*parts.reporter), ", ".join(files))
-        click.echo(f"abusewatch: wrote {written} mails, findings.jsonl and report.html to {out}", err=True)
+        left = write_dossier(out, verdict, parts.inventory, parts.table, Reporter(*parts.reporter), ", ".join(files))
+        click.echo(f"abusewatch: wrote {left.mails} mails, findings.jsonl and report.html to {out}", err=True)
+        for audience, _, reason in left.blocked:
+            click.echo(f"abusewatch: a mail to the {audience} was not written ({reason}); the daemon would tell the desk", err=True)
         offenders = list(dict.fromkeys(detection.finding.offender for detection in verdict.detections))
         if cuts := write_cuts(out / "captures", files, offenders):
             click.echo(f"abusewatch: wrote {cuts} capture(s) without payload, one an offender, to {out / 'captures'}", err=True)

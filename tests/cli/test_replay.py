@@ -8,6 +8,10 @@ from email import policy
 from email.parser import BytesParser
 
 import pytest
+from click.testing import CliRunner
+
+from abusewatch.cli import group
+from abusewatch.reports.leaks import LeakError
 
 OWN = ("--own", "198.51.100.0/24")
 FIELDS = [
@@ -165,3 +169,19 @@ def test_a_replay_opens_no_socket(attack, monkeypatch):
     with pytest.raises(SystemExit) as ended:
         main(["replay", str(attack), *OWN, "--json"])
     assert ended.value.code == 1
+
+
+def test_a_mail_that_may_not_leave_is_told_of(attack, tmp_path, monkeypatch):
+    """Of three mails one shows too much: it is not in the folder, and silence does not look like innocence."""
+
+    def refuse(message, told, own):
+        if told[0][0].audience == "customer":
+            raise LeakError("address", "text/plain")
+
+    monkeypatch.setattr("abusewatch.casework.recheck", refuse)
+    arguments = ["replay", str(attack), *OWN, "--out", str(tmp_path / "out")]
+    ran = CliRunner().invoke(group, arguments)
+    assert ran.exit_code == 1
+    assert "a mail to the customer was not written (LeakError)" in ran.stderr
+    assert not list((tmp_path / "out/mails").glob("*.customer.eml"))
+    assert list((tmp_path / "out/mails").glob("*.operator.eml"))
