@@ -10,6 +10,7 @@ from abusewatch.cli.output import Refused, config_option, json_option, print_jso
 from abusewatch.config import ConfigError, load
 from abusewatch.config.load import evidence_key, find
 from abusewatch.incidents import STATES
+from abusewatch.model.classes import named
 from abusewatch.model.finding import iso
 from abusewatch.model.incident import Incident
 from abusewatch.outbox import STATES as MESSAGE_STATES
@@ -66,7 +67,8 @@ def case_show(case_id: str, folder: Path | None, config: Path | None, *, as_json
             | {"messages": [_mail(entry) for entry in entries], "notes": [n._asdict() for n in store.notes(case_id)]}
         )
         return
-    click.echo(f"{incident.id}: {incident.kind} by {incident.customer}, {incident.state}, severity {incident.severity}")
+    beside = f" (and {', '.join(incident.also)})" if incident.also else ""
+    click.echo(f"{incident.id}: {incident.kind}{beside} by {incident.customer}, {incident.state}, severity {incident.severity}")
     for detection in incident.detections:
         finding = detection.finding
         click.echo(
@@ -74,6 +76,8 @@ def case_show(case_id: str, folder: Path | None, config: Path | None, *, as_json
             f"{finding.last_seen}, {finding.flows} flows, basis {finding.basis}"
         )
         click.echo(f"    fired: {finding.threshold}; {detection.because}")
+        if finding.classes:
+            click.echo(f"    may also be {named(finding.classes)}: confidence {finding.confidence:g}")
     print_table(MAIL_COLUMNS, [_mail_row(entry) for entry in entries])
     print_lines(f"  note of {iso(n.at_us)} by {n.author}: {_indented(n.text)}" for n in store.notes(case_id))
     print_lines(
@@ -162,6 +166,8 @@ def _case(incident: Incident) -> dict[str, object]:
         "case": incident.id,
         "state": incident.state,
         "kind": incident.kind,
+        "also": incident.also,
+        "merged_into": incident.merged_into or None,
         "customer": incident.customer,
         "severity": incident.severity,
         "confidence": incident.confidence,

@@ -17,7 +17,7 @@ from abusewatch.config.assemble import SetupError, assemble, rule_set
 from abusewatch.contacts import ContactsError, OperatorTable
 from abusewatch.detect.rule import Rule
 from abusewatch.inventory import Inventory, InventoryError
-from abusewatch.model.classes import CLASSES
+from abusewatch.model.classes import named
 from abusewatch.model.finding import Detection
 from abusewatch.shards.split import inseparable
 
@@ -168,8 +168,7 @@ def in_words(detection: Detection) -> Iterator[str]:
     yield f"         fired: {finding.threshold}" + (f" with {measures}" if measures else "")
     yield f"         because {detection.because}"
     if finding.classes:
-        named = " or ".join(CLASSES.get(name, name) for name in finding.classes)
-        yield f"         may also be {named}: the confidence is lower for it"
+        yield f"         may also be {named(finding.classes)}: the confidence is lower for it"
     shown = ", ".join(finding.targets_sample)
     frames = f"; frames {finding.frames[0]} to {finding.frames[1]}" if finding.frames else ""
     yield f"         targets: {shown}{', ...' if finding.targets > len(finding.targets_sample) else ''}{frames}"

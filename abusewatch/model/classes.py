@@ -3,6 +3,8 @@
 Most are roles of the inventory (`model.customer`); the others are programs that come and go.
 """
 
+from collections.abc import Iterable
+
 from abusewatch.model.customer import ROLES
 
 CLASSES = {
@@ -28,3 +30,8 @@ CLASSES = {
 }
 if not set(ROLES) <= CLASSES.keys():
     raise AssertionError("every role is a benign class")
+
+
+def named(classes: Iterable[str]) -> str:
+    """Name some classes as alternatives: `a backup or a proxy`."""
+    return " or ".join(CLASSES.get(name, name) for name in classes)

@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import PackageLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from abusewatch.model.classes import CLASSES
+from abusewatch.model.classes import named
 from abusewatch.model.finding import Detection, iso
 from abusewatch.model.kinds import KINDS
 from abusewatch.model.message import Message
@@ -70,7 +70,7 @@ def _finding(index: int, detection: Detection) -> dict[str, Any]:
         "because": detection.because,
         "phrase": KINDS[finding.kind].phrase,
         "basis": BASIS.get(finding.basis, finding.basis),
-        "resembles": [CLASSES.get(name, name) for name in finding.classes],
+        "resembles": named(finding.classes),
         "first": _time(detection.first_us),
         "range": _range(detection.first_us, detection.last_us),
         "duration": _duration(detection.last_us - detection.first_us),

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from msgspec.structs import replace
 
 from abusewatch.incidents import correlate
 from abusewatch.outbox.budgets import Budgets
@@ -95,3 +96,15 @@ def test_two_cases_of_a_customer_become_one(desk, store):
     assert f"merged into {CASE}" in desk("case", "show", other).out
     assert "closed" in desk("case", "merge", CASE, other).refused()
     assert "no case" in desk("case", "merge", CASE, "AW-1999-000001").refused()
+
+
+def test_a_case_shows_what_is_in_it_beside_the_strongest_claim(desk, store):
+    plain = detection(kind="address_scan", rule="scan")
+    alike = replace(plain, finding=replace(plain.finding, resembles=("crawler", "tor_exit"), confidence=0.61))
+    store.save(correlate(store.open_incidents(), [alike], T0, store.next_id))
+    said = desk("case", "show", CASE).out
+    assert f"{CASE}: login_attack (and address_scan) by C-1042" in said
+    assert said.count("may also be") == 1
+    assert "may also be a crawler or a Tor exit: confidence 0.61" in said
+    shown = json.loads(desk("case", "show", CASE, "--json").out)
+    assert (shown["kind"], shown["also"], shown["merged_into"]) == ("login_attack", ["address_scan"], None)
