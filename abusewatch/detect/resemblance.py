@@ -182,7 +182,7 @@ HEAD = f"""# What else it may be
 Written from `abusewatch/detect/resemblance.py`; a test compares the two.
 
 A finding that looks like something harmless says so: `resembles` in its JSON (left out when there is nothing), a line in `replay`, in
-the report and in the customer's notice, who is asked to tell us. An operator of an attacked network does not read of it: it is not his
+the report, and in the notice and the page of the customer, who is asked to tell us. An operator of an attacked network does not read of it: it is not his
 to know what the customer runs. For each class, up to {COUNTED}, the rule's `confidence` is multiplied by {LOWERED}; a `[[policy.line]]` with
 `least_confidence` can make such findings wait for the desk. Nothing else changes: severity, case and mails are those of any finding,
 and no attack falls silent for what it resembles. What silences a rule is a role in its `except` ([rules.md](rules.md)).

@@ -78,6 +78,7 @@ def case_page(  # noqa: PLR0913  # all that a page depends on, so that the same 
         "unverified": bool(view.sections) and not certain,
         "bases": [texts.basis(basis) for basis in dict.fromkeys(s.basis for s in view.sections)],
         "attack": KINDS[view.kind].operator_mail,
+        "resembles": words["or"].join(dict.fromkeys(texts.benign(name) for one in view.sections for name in one.resembles)),
         "meaning": family["meaning"],
         "steps": family["steps"],
         "kind_reported": KINDS[view.kind].operator_mail and certain,

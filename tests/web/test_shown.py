@@ -1,5 +1,6 @@
 """The page's words: every language says the same, and the leak check guards it as it guards mail."""
 
+import html
 import re
 
 import pytest
@@ -9,7 +10,7 @@ from abusewatch.incidents import Noticed, Seen
 from abusewatch.model.kinds import KINDS
 from abusewatch.reports.leaks import LeakError
 from abusewatch.reports.settings import ReportSettings
-from abusewatch.reports.texts import languages
+from abusewatch.reports.texts import Texts, languages
 from abusewatch.web import shown
 from abusewatch.web.shown import SAID, case_page, phrases, word_page
 from tests.cases import OWN, SECOND, T0, detection, incident, own
@@ -47,6 +48,16 @@ def test_every_word_page_and_everything_said(language):
     assert all(word_page(word, SETTINGS, language) for word in ("unknown", "expired", "busy", "failing"))
     for said in SAID:
         assert phrases(language)[f"said_{said}"].format(longest=2000)[:20] in page(incident(), language, said=said).replace("&#39;", "'")
+
+
+@pytest.mark.parametrize("language", sorted(languages()))
+def test_it_asks_whether_it_is_something_harmless(language):
+    plain = detection()
+    alike = replace(plain, finding=replace(plain.finding, resembles=("git_poll", "proxy")))
+    named = phrases(language)["or"].join(Texts(language).benign(name) for name in ("git_poll", "proxy"))
+    assert named in html.unescape(page(incident(alike), language))
+    assert named not in html.unescape(page(incident(plain), language))
+    assert named not in html.unescape(page(incident(alike, state="closed"), language))  # nobody can answer any more
 
 
 def test_an_unknown_language_is_english():
