@@ -43,8 +43,8 @@ cdef inline uint64_t stirred(uint64_t state, uint64_t value) noexcept nogil:
 def slots(
     uint64_t[::1] key, int32_t[::1] number, const uint64_t[:] hi, const uint64_t[:] lo, const int32_t[::1] bucket, const uint64_t[::1] by_number
 ):
-    """Key and slot of each address, -1 for one that the buckets do not know."""
-    cdef Py_ssize_t i, n = key.shape[0]
+    """Key and slot of each address, -1 for one that the buckets do not know; give how many those are."""
+    cdef Py_ssize_t i, n = key.shape[0], unknown = 0
     cdef uint64_t k
     cdef int32_t at
     with nogil:
@@ -52,4 +52,9 @@ def slots(
             k = stirred(stirred(SEED, hi[i]), lo[i] if hi[i] == 0 and lo[i] >> 32 == MAPPED_HIGH else 0)
             at = bucket[k >> BUCKET_SHIFT]
             key[i] = k
-            number[i] = at if by_number[at] == k else -1
+            if by_number[at] == k:
+                number[i] = at
+            else:
+                number[i] = -1
+                unknown += 1
+    return unknown

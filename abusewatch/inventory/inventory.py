@@ -14,7 +14,6 @@ from abusewatch.model import rows as r
 from abusewatch.model.customer import Customer, Direction
 from abusewatch.model.flow import FlowBatch
 from abusewatch.model.rows import Array, Columns
-from abusewatch.windows.order import Index
 
 PORT_KEY = np.uint64(0xFE << 56)  # upper half of the slot key of an exporter's interface; fe00::/8 is never an own prefix that carries traffic
 OFTEN_ALIKE = ("sampling_rate", "input_if", "exporter", "frame", "frame_last")
@@ -100,48 +99,40 @@ class Inventory:
             Direction.INTERNAL: int(np.count_nonzero(internal)), Direction.SPOOFED: int(np.count_nonzero(behind_port)),
             Direction.TRANSIT: int(np.count_nonzero(foreign & ~behind_port)),
         }  # fmt: skip
-        rows = self._sides(batch, np.flatnonzero(source), np.flatnonzero(foreign), np.flatnonzero(target))
-        at = rows.pop("record")
-        rows["internal"], rows["spoofed"] = (r.pick(r.settled(which), at) for which in (internal, behind_port))
+        rows = self._seen(batch, source | foreign, foreign) | {"internal": r.settled(internal), "spoofed": r.settled(behind_port)}
+        if counts[Direction.INTERNAL]:
+            # Both ends are ours: such a record is seen once more, from its destination.
+            there, none = batch.take(np.flatnonzero(internal)), np.zeros(counts[Direction.INTERNAL], np.bool_)
+            rows = r.join([rows, self._seen(there, none, none) | {"internal": ~none, "spoofed": none}])
         return (r.take(rows, rows["slot"] >= 0) if (rows["slot"] < 0).any() else rows), counts
 
-    def _sides(self, batch: FlowBatch, ours: Index, foreign: Index, target: Index) -> Columns:
-        """The records as seen from their source (`ours`, `foreign`), then from their destination (`target`)."""
-        sent = np.concatenate((ours, foreign)) if len(foreign) else ours
-        at = np.concatenate((sent, target))
+    def _seen(self, batch: FlowBatch, sent: NDArray[np.bool_], foreign: NDArray[np.bool_]) -> Columns:
+        """The records as seen from their source where that is ours or nobody's (`sent`), else from their destination. What need not be copied is not."""
 
         def ends(name: str) -> tuple[Array, Array]:
             src, dst = getattr(batch, f"src_{name}"), getattr(batch, f"dst_{name}")
-            return r.behind((r.pick(src, sent), r.pick(dst, target))), r.behind((r.pick(dst, sent), r.pick(src, target)))
+            if r.constant(src) and r.constant(dst) and len(src) and src[0] == dst[0]:
+                return src, dst
+            return np.where(sent, src, dst), np.where(sent, dst, src)
 
         (own_hi, peer_hi), (own_lo, peer_lo), (own_port, peer_port) = map(ends, ("hi", "lo", "port"))
-        start_us = batch.start_us.take(at)
-        outbound = np.zeros(len(at), np.bool_)
-        outbound[: len(sent)] = True
-        transit = np.broadcast_to(np.False_, at.shape)
-        if len(foreign):
-            transit = transit.copy()
-            transit[len(ours) : len(sent)] = True
         rows: Columns = {
             "own_hi": own_hi, "own_lo": own_lo, "peer_hi": peer_hi, "peer_lo": peer_lo, "own_port": own_port, "peer_port": peer_port,
-            "start_us": start_us, "end_us": np.maximum(batch.end_us.take(at), start_us), "outbound": outbound, "transit": transit,
-            "record": at,
+            "start_us": batch.start_us, "end_us": np.maximum(batch.end_us, batch.start_us), "outbound": sent, "transit": r.settled(foreign),
         }  # fmt: skip
-        for name in ("protocol", "flags", "packets", "bytes", *OFTEN_ALIKE):
-            rows[name] = r.pick(getattr(batch, name), at)
-        for name in ("own_hi", "peer_hi", *OFTEN_ALIKE):
-            rows[name] = r.settled(rows[name])
-        rows["slot"] = np.concatenate(self._slots(rows, len(ours), len(sent)))
-        return rows
+        for name in ("protocol", "flags", "packets", "bytes"):
+            rows[name] = getattr(batch, name)
+        for name in OFTEN_ALIKE:
+            rows[name] = r.settled(getattr(batch, name))
+        rows |= {name: r.settled(rows[name]) for name in ("own_hi", "peer_hi")}
+        return rows | {"slot": self._slots(rows, sent, foreign)}
 
-    def _slots(self, rows: Columns, ours: int, sent: int) -> tuple[Array, Array, Array]:
+    def _slots(self, rows: Columns, sent: NDArray[np.bool_], foreign: NDArray[np.bool_]) -> Array:
         hi, lo = rows["own_hi"], rows["own_lo"]
-        port = PORT_KEY | rows["exporter"][ours:sent].astype(np.uint64) << np.uint64(32) | rows["input_if"][ours:sent].astype(np.uint64)
-        return (
-            self.slots.of(hi[:ours], lo[:ours]),
-            self.slots.of(port, np.zeros(len(port), np.uint64)),
-            self.slots.of(hi[sent:], lo[sent:], heard=True),
-        )
+        if foreign.any():
+            port = PORT_KEY | rows["exporter"].astype(np.uint64) << np.uint64(32) | rows["input_if"].astype(np.uint64)
+            hi, lo = np.where(foreign, port, hi), np.where(foreign, np.uint64(0), lo)
+        return self.slots.of(hi, lo, heard=~sent)
 
     def _behind_customer_port(self, batch: FlowBatch, foreign: NDArray[np.bool_], exporter_name: Callable[[int], str]) -> NDArray[np.bool_]:
         if not self.ports or not foreign.any():

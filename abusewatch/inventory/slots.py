@@ -41,22 +41,30 @@ class Slots:
         """Count the numbers given out, those that wait to be given again too: one more than the greatest."""
         return len(self._keys) + len(self._free)
 
-    def of(self, hi: NDArray[np.uint64], lo: NDArray[np.uint64], *, heard: bool = False) -> NDArray[np.int32]:
+    def of(self, hi: NDArray[np.uint64], lo: NDArray[np.uint64], *, heard: NDArray[np.bool_] | None = None) -> NDArray[np.int32]:
         """Slot of each address, -1 when there is no room for a new one.
 
         Addresses only `heard` of, because somebody sent to them, may take half of the room: who sweeps our IPv6 space from outside must not
         take it from those who send.
         """
-        key, number = self._by_bucket(hi, lo)
-        self._search(key, number)
-        missed = number < 0
-        if missed.any():
-            self._add(key[missed], self.capacity // 2 if heard else self.capacity)
+        key, number, unknown = self._by_bucket(hi, lo)
+        if unknown:
             self._search(key, number)
-            self.refused += int(np.count_nonzero(number < 0))
+            self._admit(key, number, heard)
         if self._heard is not None:
             self._heard[number[number >= 0]] = True
         return number
+
+    def _admit(self, key: NDArray[np.uint64], number: NDArray[np.int32], heard: NDArray[np.bool_] | None) -> None:
+        """Give numbers to the keys that have none, while there is room: to those who send first."""
+        everybody = np.ones(len(key), np.bool_)
+        rounds = [(everybody, self.capacity)] if heard is None else [(~heard, self.capacity), (heard, self.capacity // 2)]
+        for which, room in rounds:
+            new = which & (number < 0)
+            if new.any():
+                self._add(key[new], room)
+                self._search(key, number)
+        self.refused += int(np.count_nonzero(number < 0))
 
     def pass_time(self, now_us: int) -> None:
         """Take back, at most once in `idle_us`, the numbers of addresses silent since the last time; nothing while half are free."""
@@ -76,20 +84,20 @@ class Slots:
 
     def find(self, hi: int, lo: int) -> int:
         """The slot of one address, -1 when it has none; gives none out."""
-        key, number = self._by_bucket(np.array([hi], np.uint64), np.array([lo], np.uint64))
+        key, number, _ = self._by_bucket(np.array([hi], np.uint64), np.array([lo], np.uint64))
         self._search(key, number)
         return int(number[0])
 
-    def _by_bucket(self, hi: NDArray[np.uint64], lo: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.int32]]:
-        """Key of each address, and its number as a table of buckets tells it, which answers nearly all; -1 where another key has the bucket."""
+    def _by_bucket(self, hi: NDArray[np.uint64], lo: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.int32], int]:
+        """Key of each address, and its number as a table of buckets tells it, which answers nearly all; -1 where another key has the bucket, and how often."""
         if KERNEL:
             key, number = np.empty(len(hi), np.uint64), np.empty(len(hi), np.int32)
-            KERNEL.slots(key, number, hi, lo, self._bucket, self._by_number)
-            return key, number
+            return key, number, KERNEL.slots(key, number, hi, lo, self._bucket, self._by_number)
         key = _key(hi, lo)
         number = self._bucket[key >> BUCKET_SHIFT]
-        number[self._by_number[number] != key] = -1
-        return key, number
+        other = self._by_number[number] != key
+        number[other] = -1
+        return key, number, int(np.count_nonzero(other))
 
     def _search(self, key: NDArray[np.uint64], number: NDArray[np.int32]) -> None:
         """Find the numbers still missing (-1) among all keys."""

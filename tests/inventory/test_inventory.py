@@ -21,11 +21,13 @@ def test_direction_is_decided_by_whose_the_ends_are():
     )
     rows, counts = OWN.label(batch)
     assert counts == {Direction.OUTBOUND: 1, Direction.INBOUND: 1, Direction.INTERNAL: 1, Direction.TRANSIT: 1, Direction.SPOOFED: 0}
-    assert rows["outbound"].tolist() == [True, True, True, False, False]  # as sources: ours, ours, nobody's; as destinations: ours, ours
+    assert rows["outbound"].tolist() == [True, False, True, True, False]  # a row a record, then the other side of those between two of ours
     assert rows["own_port"].tolist() == [1, 1, 1, 1, 2]
-    assert rows["internal"].tolist() == [False, True, False, False, True]
-    assert rows["transit"].tolist() == [False, False, True, False, False]
-    assert rows["slot"][0] == rows["slot"][1] == rows["slot"][3] != rows["slot"][4]
+    assert rows["peer_port"].tolist() == [2, 2, 2, 2, 1]
+    assert rows["internal"].tolist() == [False, False, True, False, True]
+    assert rows["transit"].tolist() == [False, False, False, True, False]
+    assert rows["slot"][0] == rows["slot"][1] == rows["slot"][2] != rows["slot"][4]
+    assert len({*rows["slot"].tolist()}) == len(OWN.slots) == 3
 
 
 def test_a_foreign_source_behind_a_customers_port_is_spoofed():

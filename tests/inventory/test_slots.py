@@ -28,7 +28,7 @@ def test_over_capacity_is_refused_and_counted():
 
 def test_a_sweep_from_outside_leaves_room_for_those_who_send():
     slots = Slots(capacity=10)
-    heard = slots.of(np.arange(100, dtype=np.uint64) + np.uint64(1 << 40), np.zeros(100, np.uint64), heard=True)
+    heard = slots.of(np.arange(100, dtype=np.uint64) + np.uint64(1 << 40), np.zeros(100, np.uint64), heard=np.ones(100, np.bool_))
     assert np.count_nonzero(heard >= 0) == 5
     sent = slots.of(np.arange(5, dtype=np.uint64), V4 | np.arange(5, dtype=np.uint64))
     assert (sent >= 0).all()
