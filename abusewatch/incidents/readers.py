@@ -1,5 +1,6 @@
 """Who is to be told of an incident: the contacts of the customer, and the operators of the attacked networks."""
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
@@ -57,8 +58,10 @@ class Readers:
         """Find everybody who may be told of an incident by a decision."""
         last_us = self._attacked(incident, decision)
         groups = self._contacts.resolve(last_us)
+        some = [d for d in incident.detections if d.episode in decision.operators]
+        sent = _sent(some)
         operators = [
-            _operator(contact, addresses, last_us, [d for d in incident.detections if d.episode in decision.operators])
+            _operator(contact, addresses, last_us, some, sent)
             for contact, addresses in groups.items()
             if contact.email or self._unresolved
         ]
@@ -78,7 +81,7 @@ class Readers:
         last_us = max(d.last_us for d in some)
         for recipient in dict.fromkeys(customer.contacts if customer else ()) or ([""] if self._unresolved else []):
             one = replace(customer, contacts=(recipient,) if recipient else ()) if customer else None
-            yield Reader("customer", recipient, one, last_us, frozenset(), networks, _extent(some))
+            yield Reader("customer", recipient, one, last_us, frozenset(), networks, _extent(some, {d.episode: d.finding.packets for d in some}))
 
     def _attacked(self, incident: Incident, decision: Decision) -> dict[str, int]:
         """Give the last sighting of each attacked address that its operator may be told of."""
@@ -90,22 +93,34 @@ class Readers:
         return last_us
 
 
+def _sent(detections: Sequence[Detection]) -> Mapping[str, Counter[str]]:
+    """Count the packets to each attacked address by episode, once for all its readers: a scan has as many of them as networks."""
+    sent: dict[str, Counter[str]] = defaultdict(Counter)
+    for detection in detections:
+        for target in detection.targets:
+            sent[target.address][detection.episode] += target.packets
+    return sent
+
+
 def _operator(
-    contact: Contact, addresses: Sequence[str], last_us: Mapping[str, int], some: Sequence[Detection]
+    contact: Contact,
+    addresses: Sequence[str],
+    last_us: Mapping[str, int],
+    some: Sequence[Detection],
+    sent: Mapping[str, Counter[str]],
 ) -> Reader:
     """Make one reader of an operator, about its own addresses."""
     networks = frozenset({contact.network, *map(network_of, addresses)})
     newest = max(last_us[address] for address in addresses)
-    return Reader("operator", contact.email or contact.network, contact, newest, frozenset(addresses), networks, _extent(some, frozenset(addresses)))
+    packets: Counter[str] = Counter()
+    for address in frozenset(addresses):
+        packets.update(sent[address])
+    return Reader("operator", contact.email or contact.network, contact, newest, frozenset(addresses), networks, _extent(some, packets))
 
 
-def _extent(detections: Sequence[Detection], addresses: frozenset[str] | None = None) -> Extent:
-    """Sum up how far some findings have gone; for an operator, towards its own addresses."""
-    packets = {
-        d.episode: d.finding.packets if addresses is None else sum(t.packets for t in d.targets if t.address in addresses)
-        for d in detections
-    }
-    some = [d for d in detections if packets[d.episode]] or detections
+def _extent(detections: Sequence[Detection], packets: Mapping[str, int]) -> Extent:
+    """Sum up how far some findings have gone; of an operator's, towards its own addresses. `packets` are those of each episode."""
+    some = [d for d in detections if packets.get(d.episode)] or detections
     whole = sum(packets.values())
     return Extent(
         kind=leading(some),
