@@ -10,6 +10,8 @@ from abusewatch.cli.captures import expectation
 from abusewatch.cli.inputs import Inputs
 from abusewatch.cli.judge import judge
 from abusewatch.config.assemble import rule_set
+from abusewatch.incidents import correlate
+from abusewatch.pipeline import Pipeline
 from abusewatch.service.correlator import Correlator
 from abusewatch.storage import MemoryStore
 from abusewatch.telemetry import Telemetry
@@ -41,6 +43,23 @@ def test_a_finding_is_logged_again_at_each_step_of_the_ladder(detection):
     assert [(line["event"], line.get("times")) for line in logs if "finding" in line["event"]] == [
         ("finding", None), ("finding grew", 10), ("finding grew", 100), ("finding grew", 1000)
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("capture", "kind", "also"), [("telnet-worm", "worm", ("address_scan",)), ("slow-scan", "slow_scan", ())])
+def test_rules_that_overlap_are_one_case_live_and_in_a_replay(capture, kind, also, root):
+    """Live they fire one after the other and grow for a while, in a replay all at once at the end; both make one case of the same findings."""
+    rules, _ = rule_set(None, (), [])
+    expected, path = expectation(root / "captures" / capture), str(root / "captures" / capture / "capture.pcap")
+    store = MemoryStore()
+    pipeline = Pipeline(rules, expected.inventory, Correlator(store, Telemetry()))
+    for batch in Inputs([path]).flows():
+        for at in range(0, len(batch), 50):
+            pipeline.feed(batch.take(slice(at, at + 50)))
+    pipeline.flush()
+    (live,) = store.open_incidents()
+    ((replayed, _),) = correlate([], judge(Inputs([path]).flows(), rules, expected.inventory).detections, 0, lambda _: "AW-2026-000001")
+    assert (live.kind, live.also) == (replayed.kind, replayed.also) == (kind, also)
+    assert {d.episode: d for d in live.detections} == {d.episode: d for d in replayed.detections}
 
 
 def test_an_update_is_no_second_finding_and_no_second_incident(detection):
