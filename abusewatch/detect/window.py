@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from abusewatch.detect.lost import Lost
 from abusewatch.detect.source import Source
 from abusewatch.detect.thinning import limit_for, thinned
 from abusewatch.detect.thresholds import reached
@@ -29,18 +30,9 @@ LEAST_ROWS = 16  # rows of a group that are kept if any are: shares of fewer mea
 QUIET_BUDGET = ROW_BUDGET // 16
 MERGE_US = 10_000_000
 COMPACT_PARTS = 16
-LOST_BITS = 18  # places where it is counted what was let go: groups share one, so the fewer the places, the more are not judged for the sake of others
 
 JUDGED = frozenset({"slot", "sampling_rate", "packets", "start_us", "end_us"})
 """Evidence that judgement needs too, and that fresh blocks therefore hold themselves."""
-
-
-def _nothing_lost() -> NDArray[np.float32]:
-    return np.zeros(1 << LOST_BITS, np.float32)
-
-
-def _place(group: Array) -> NDArray[np.intp]:
-    return (group >> np.uint64(64 - LOST_BITS)).astype(np.intp)
 
 
 @dataclass(slots=True)
@@ -74,12 +66,13 @@ class Window:
     _merged: deque[Block] = field(default_factory=deque)
     _totals: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     _touched: deque[tuple[int, Array]] = field(default_factory=deque)
-    _lost: NDArray[np.float32] = field(default_factory=_nothing_lost)
-    _lost_before: NDArray[np.float32] = field(default_factory=_nothing_lost)
-    _forget_us: int = 0
-    _hopeful_us: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1 << BUCKET_BITS, np.int64))
+    _lost: Lost = field(init=False)
+    _hopeful_us: NDArray[np.int64] | None = None
     _turned_us: int = 0
     """The end of the last pane, whether it had rows for the rule or not."""
+
+    def __post_init__(self) -> None:
+        self._lost = Lost(self.length_us)
 
     def brings(self, rows: Columns, name: str) -> Array:
         """What each row adds at most to a gate measure, with those it stands for."""
@@ -302,12 +295,11 @@ class Window:
     def _lose(self, rows: Columns, group: Array, which: NDArray[np.bool_]) -> None:
         """Let whole groups go for want of room, and remember how much it was."""
         self.shed_rows += int(np.count_nonzero(which))
-        self._lost += np.bincount(_place(group[which]), weights=rows["weight"][which], minlength=len(self._lost))
+        self._lost.add(group[which], rows["weight"][which])
 
     def known(self, group: Array, weight: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Whether of each group, with the weight of its rows in the window, at least as much is held as was let go in its bucket: nobody is judged by less."""
-        place = _place(group)
-        known: NDArray[np.bool_] = weight >= self._lost[place] + self._lost_before[place]
+        known: NDArray[np.bool_] = weight >= self._lost.of(group)
         return known
 
     def _quiet(self, rows: Columns) -> Columns:
@@ -339,12 +331,13 @@ class Window:
         names = {name for gate in self.gates for name in gate}
         sums: dict[str, Array] = {name: np.bincount(bucket, weights=self.brings(rows, name), minlength=1 << BUCKET_BITS) for name in names}
         earned = reached(self.gates, sums, LOSSY * min(1.0, (end_us - begin_us + self.pane_us) / self.length_us))
+        if self._hopeful_us is None:
+            self._hopeful_us = np.zeros(1 << BUCKET_BITS, np.int64)
         self._hopeful_us[earned] = end_us + self.length_us
         return (self._hopeful_us >= end_us).take(bucket)
 
     def _expire(self, now_us: int) -> None:
-        if now_us >= self._forget_us:
-            self._lost, self._lost_before, self._forget_us = _nothing_lost(), self._lost, now_us + self.length_us
+        self._lost.pass_time(now_us)
         for blocks in (self._fresh, self._merged):
             while blocks and blocks[0].end_us <= now_us - self.length_us - self.wait_us:
                 self._count(blocks.popleft(), -1, 0)
