@@ -13,8 +13,8 @@ from abusewatch.cli.desk import open_store, store_option
 from abusewatch.cli.output import Refused, config_option, json_option, print_json, print_table
 from abusewatch.config import ConfigError, load
 from abusewatch.config.assemble import rule_set
+from abusewatch.config.forms import SHORTEST_OWN_V4, SHORTEST_OWN_V6
 from abusewatch.config.load import find
-from abusewatch.config.model import SHORTEST_OWN_V4, SHORTEST_OWN_V6
 from abusewatch.model.finding import iso
 from abusewatch.storage.sqlite_exceptions import SqliteExceptions
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from abusewatch import retention
 from abusewatch.casework import Casework
 from abusewatch.config.assemble import Setup
+from abusewatch.config.forms import endpoint
 from abusewatch.config.load import Credentials
-from abusewatch.config.model import Config, Source, endpoint
+from abusewatch.config.model import Config, Source
 from abusewatch.contacts import ContactChain, ContactSettings, lookups
 from abusewatch.contacts.lookup import Lookup
 from abusewatch.contacts.refusals import Refusals

@@ -12,8 +12,8 @@ import structlog
 
 from abusewatch import retention
 from abusewatch.config.assemble import Setup, SetupError, assemble
+from abusewatch.config.forms import endpoint
 from abusewatch.config.load import evidence_key
-from abusewatch.config.model import endpoint
 from abusewatch.inventory import Inventory
 from abusewatch.outbox import Maildir
 from abusewatch.reports.links import Links

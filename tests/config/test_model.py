@@ -3,25 +3,9 @@
 import pytest
 from pydantic import ValidationError
 
-from abusewatch.config.model import Mail, Network, Source, endpoint
+from abusewatch.config.model import Mail, Network, Source
 
 NETWORK = {"organisation": "Example", "domain": "hosting.example"}
-
-
-@pytest.mark.parametrize(
-    ("text", "parts"),
-    [("127.0.0.1:2055", ("127.0.0.1", 2055)), ("[::1]:0", ("::1", 0)), ("[2001:DB8::0]:65535", ("2001:db8::", 65535))],
-)
-def test_endpoints(text, parts):
-    assert endpoint(text) == parts
-
-
-@pytest.mark.parametrize(
-    "text", ["", ":", "127.0.0.1", "localhost:1", "::1:1", "[127.0.0.1]:1", "127.0.0.1:65536", "127.0.0.1:-1"]
-)
-def test_no_endpoints(text):
-    with pytest.raises(ValueError, match="ADDRESS:PORT"):
-        endpoint(text)
 
 
 @pytest.mark.parametrize("prefix", ["0.0.0.0/0", "0.0.0.0/1", "::/0", "2000::/3"])
