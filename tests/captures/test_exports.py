@@ -28,6 +28,8 @@ RULES = load([ROOT / "rules"]).rules
 STABLE = [rule for rule in RULES if rule.status == "stable"]
 WORDS = {"netflow5": "NetFlow v5", "netflow9": "NetFlow v9", "ipfix": "IPFIX", "sflow": "sFlow v5"}
 SOFTFLOWD = {"netflow5": 5, "netflow9": 9, "ipfix": 10}
+TELLING = {"address-scan-masscan", "amplification-dns", "carpet-flood", "dns-flood", "udp-flood"}
+"""Captures that between them differ in most fields: looked at first, all others where that does not do."""
 PRIVATE = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"]
 
 VICTIMS_SIDE = {"packet-captures__pkt.TCP.synflood.spoofed.pcap", "packet-captures__amp.UDP.snmp.src161.pcapng"}
@@ -91,7 +93,7 @@ def test_what_an_export_does_not_show_of_a_capture_is_in_the_page(folder):
 @pytest.mark.parametrize("form", FORMATS)
 def test_the_page_names_no_field_that_no_capture_shows_otherwise(form):
     left = set(page()[form][1])
-    for folder in FOLDERS:
+    for folder in sorted(FOLDERS, key=lambda folder: folder.name not in TELLING):
         if left and not folder.name.startswith("benign-"):
             path, inventory = folder / "capture.pcap", expectation(folder).inventory
             left -= otherwise(found_in(said(sent(path, form)), inventory)[0], found_in(Inputs([str(path)]).flows(), inventory)[0])
