@@ -18,7 +18,6 @@ ACCEPTING = 0x200  # SYN and ACK and nothing else: only the one who answers send
 ICMP, TCP, UDP, ICMP6 = 1, 6, 17, 58
 NEVER = 1 << 62
 
-ENDS = ("own_hi", "own_lo", "peer_hi", "peer_lo", "own_port", "peer_port", "protocol")
 SIDES: dict[str, tuple[str, int, type[np.generic]]] = {
     "packets_out": ("packets_out", 0, np.uint64), "packets_in": ("packets_in", 0, np.uint64),
     "bytes_out": ("bytes_out", 0, np.uint64), "bytes_in": ("bytes_in", 0, np.uint64),
@@ -27,6 +26,7 @@ SIDES: dict[str, tuple[str, int, type[np.generic]]] = {
 }  # fmt: skip
 """What is told of each side: the column, its value where that side was not seen, its dtype."""
 IDENTITY = ("slot", "own_hi", "own_lo", "peer_hi", "peer_lo", "own_port", "peer_port", "protocol")
+ENDS = IDENTITY[1:]
 SUMS = ("packets_out", "packets_in", "bytes_out", "bytes_in")
 MINIMA = ("first_out_us", "first_in_us", "frame")
 MAXIMA = ("last_us", "frame_last", "sampling_rate", "input_if", "exporter", "internal", "icmp", "level")
