@@ -59,6 +59,9 @@ def cable():
     if made.returncode:
         unable(f"no network namespaces here: {made.stderr.strip()}")
     try:
+        entered = subprocess.run(["ip", "netns", "exec", cable.name, "true"], capture_output=True, text=True, check=False)
+        if entered.returncode:  # as in a chroot, whose root is no mount
+            unable(f"no network namespace can be entered here: {entered.stderr.strip()}")
         cable.run("sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1")
         for n in (0, 1):
             cable.run("ip", "link", "add", f"awa{n}", "type", "veth", "peer", "name", f"awb{n}")
