@@ -124,7 +124,7 @@ def ssh_login_attack(n):
 
 
 def password_spray(n):
-    return both(session(k * 5, host(k % 5), 3306) for k in range(n))
+    return both(session(k * 5, host(k % 5), 3389) for k in range(n))
 
 
 def spread(n, dst, port, protocol, flags, octets=60, src=OWN, sport=40000):
@@ -172,7 +172,7 @@ def slow_http(n):
 
 
 def smtp_spam(n):
-    return both(session(k * 10, host(k), 25, packets=14) for k in range(n))
+    return [ask(0, host(0), 25), *both(session(k * 10, host(k), 25, packets=14) for k in range(1, n))]
 
 
 def half_open(n):

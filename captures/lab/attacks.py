@@ -201,19 +201,19 @@ def amplification_trigger_uplink(lab: Lab) -> None:
 
 
 def many_mail_servers(lab: Lab) -> None:
-    """Every address of the internet takes mail, except one quarter of 203.0.113.0/24."""
+    """Every address of the internet takes mail, except one quarter of 203.0.113.0/24 and eight addresses at each operator, which are gone."""
     lab.customer(10)
-    lab.silent("203.0.113.192/26")
+    lab.silent("203.0.113.192/26", "203.0.113.24/29", "192.0.2.24/29")
     servers.smtp_sink(lab.internet)
 
 
 @scenario(
     many_mail_servers,
-    shows="swaks delivers one mail each to the servers of sixty networks, one after the other, as a spam run does.",
+    shows="swaks delivers one mail each to the servers of sixty networks, one after the other, as a spam run does; fourteen are gone.",
     packages=("swaks", "postfix"),
     findings=(Expected("smtp-spam", "spam", OFFENDER, (25,), 30),),
 )
 def smtp_spam(lab: Lab) -> None:
     """Sixty servers at two operators."""
     one = "swaks --silent 3 --server $net.$n --helo pc.customer.example --from a@customer.example --to user$n@target.example"
-    lab.customers[10].run("sh", "-c", f"for n in $(seq 1 30); do for net in 203.0.113 192.0.2; do {one} --timeout 10; sleep 0.4; done; done")
+    lab.customers[10].run("sh", "-c", f"for n in $(seq 1 30); do for net in 203.0.113 192.0.2; do {one} --timeout 3; sleep 0.4; done; done")

@@ -13,7 +13,7 @@ from abusewatch.detect.load import load
 from tests.rules.boundaries import FILE, RULES, Example, columns_of, read, verdicts  # the folder is no package
 from tests.rules.mutants import Place, mutants, places
 
-TRIES = 60_000
+TRIES = 240_000
 FLAGS = (0, 1, 2, 4, 8, 16, 17, 18, 20, 24, 26, 27, 41)
 WORDS = {
     "protocol": (1, 6, 17, 58), "outcome": (0, 1, 2), "flags": FLAGS, "reply_flags": FLAGS, "icmp_type": (0, 3, 8, 11, 128, 129),

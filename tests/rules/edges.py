@@ -74,14 +74,19 @@ def unlike(n):
 # --- passwords tried ---------------------------------------------------------------------------------------------------------------------------------
 
 
+POLLED = (110, 143, 993, 995)
+TOLD = {110: 2000, 143: 2000, 993: 6000, 995: 6000, 1433: 2000, 3306: 600, 5432: 900}
+"""The most that a server tells whom it refuses, in bytes."""
+
+
 def login(ports, wrong_port, floor) -> Iterator[Edge]:
     """Twenty sessions of one size to one service, at one and a half a minute."""
     for port in ports:
         yield Edge(f"port {port}", "high", sessions(20, port=port, packets=(floor,)))
     port = ports[0]
-    base = {"port": port}
+    base = {"port": port, "octets": 2000}
     yield Edge("nineteen", "", sessions(19, **base))
-    yield Edge("another port", "", sessions(25, port=wrong_port))
+    yield Edge("another port", "", sessions(25, port=wrong_port, octets=2000))
     yield Edge("the other side starts", "", sessions(25, src=OUT, to=(OWN,), **base))
     yield Edge("udp", "", sessions(25, protocol="udp", **base))
     yield Edge("no opening seen", "", sessions(25, flags="PAF", **base))
@@ -98,35 +103,52 @@ def login(ports, wrong_port, floor) -> Iterator[Edge]:
     yield Edge("the pace of a script", "", sessions(20, gap=43, **base))
     yield Edge("two bouts in half an hour", "high", sessions(19, **base) + sessions(19, begin=1320, sport=30_000, **base))
     yield Edge("other sessions an hour ago do not slow it", "high", sessions(6, packets=unlike(6), **base) + sessions(20, begin=2400, sport=30_000, **base))
-    yield Edge("half to another port", "", sessions(19, **base) + sessions(19, begin=2, port=ports[1], sport=30_000))
+    yield Edge("half to another port", "", sessions(19, **base) + sessions(19, begin=2, port=ports[1], octets=2000, sport=30_000))
     yield Edge("half to another host", "", sessions(19, **base) + sessions(19, begin=2, to=(OUT2,), sport=30_000, **base))
 
 
 def ssh_login_attack():
-    yield from login((22, 2222), 23, 8)
+    yield from login((22, 222, 2022, 2222, 22022, 22222), 23, 8)
+    yield Edge("as much as tools send", "high", sessions(20, octets=5000))
+    yield Edge("a byte more", "", sessions(25, octets=5001))
 
 
 def login_attack():
-    yield from login((3389, 21, 23, 110, 143, 445, 465, 587, 993, 995, 1433, 3306, 5432, 5900, 5985), 22, 6)
+    yield from login((3389, 21, 23, 445, 465, 587, 1433, 2323, 3306, 5432, 5900, 5901, 5985), 22, 6)
+    for port in POLLED:
+        yield Edge(f"a hundred on port {port}", "high", sessions(100, port=port, gap=2, packets=(6,)))
+    polled = {"port": 110, "octets": 900}
+    yield Edge("ninety-nine of mail", "", sessions(99, gap=2, **polled))
+    yield Edge("ten a minute", "high", sessions(100, gap=5.9, **polled))
+    for port in POLLED:
+        yield Edge(f"eight a minute on port {port}", "", sessions(110, gap=7.5, port=port, octets=900))
+    yield Edge("eight a minute of something else", "high", sessions(110, gap=7.5, port=3389))
     for port in (465, 587):
-        yield Edge(f"a refused password on {port}", "high", sessions(20, port=port, octets=2500))
-        yield Edge(f"a mail handed over on {port}", "", sessions(25, port=port, octets=2501))
-    for port in (1433, 3306, 5432):
-        yield Edge(f"a refused password on {port}", "high", sessions(20, port=port, back_octets=2000))
-        yield Edge(f"an answer to a query on {port}", "", sessions(25, port=port, back_octets=2001))
+        yield Edge(f"a refused password on {port}", "high", sessions(20, port=port, octets=3000))
+        yield Edge(f"a mail handed over on {port}", "", sessions(25, port=port, octets=3001))
+    for port, most in TOLD.items():
+        yield Edge(f"a refused password on {port}", "high", sessions(100, gap=2, port=port, back_octets=most))
+        yield Edge(f"somebody who was let in on {port}", "", sessions(110, gap=2, port=port, back_octets=most + 1))
     yield Edge("long sessions elsewhere", "high", sessions(20, port=3389, octets=9000, back_octets=9000))
 
 
 def password_spray():
-    five = {"to": hosts(5), "port": 3306}
+    five = {"to": hosts(5), "port": 3389}
     for port in (21, 22, 23, 110, 143, 445, 465, 587, 993, 995, 1433, 2222, 3306, 3389, 5432, 5900, 5985):
-        yield Edge(f"port {port}", "high", sessions(60, to=hosts(5), port=port, packets=(8,)))
+        yield Edge(f"port {port}", "high", sessions(60, to=hosts(5), port=port, packets=(8,), back_octets=600))
+        if port in TOLD:
+            yield Edge(f"let in on port {port}", "", sessions(80, to=hosts(5), port=port, packets=(8,), back_octets=TOLD[port] + 1))
+            yield Edge(f"refused on port {port}", "high", sessions(60, to=hosts(5), port=port, packets=(8,), back_octets=TOLD[port]))
+    for port, most in ((22, 5000), (2222, 5000), (465, 3000), (587, 3000)):
+        yield Edge(f"as much as tools send on port {port}", "high", sessions(60, to=hosts(5), port=port, octets=most))
+        yield Edge(f"a byte more on port {port}", "", sessions(80, to=hosts(5), port=port, octets=most + 1))
+    yield Edge("long sessions elsewhere", "high", sessions(60, octets=9000, back_octets=9000, **five))
     yield Edge("fifty-nine", "", sessions(59, **five))
-    yield Edge("four hosts", "", sessions(80, to=hosts(4), port=3306))
-    yield Edge("four a host", "high", sessions(60, to=hosts(15), port=3306, gap=2))
-    yield Edge("fewer than four a host", "", sessions(79, to=hosts(20), port=3306, gap=2))
+    yield Edge("four hosts", "", sessions(80, to=hosts(4), port=3389))
+    yield Edge("four a host", "high", sessions(60, to=hosts(15), port=3389, gap=2))
+    yield Edge("fewer than four a host", "", sessions(79, to=hosts(20), port=3389, gap=2))
     yield Edge("another port", "", sessions(80, to=hosts(5), port=8443))
-    yield Edge("the other side starts", "", both(sessions(20, src=each, to=(OWN,), port=3306, begin=k, gap=5) for k, each in enumerate(hosts(5))))
+    yield Edge("the other side starts", "", both(sessions(20, src=each, to=(OWN,), port=3389, begin=k, gap=5) for k, each in enumerate(hosts(5))))
     yield Edge("udp", "", sessions(80, protocol="udp", **five))
     yield Edge("no opening seen", "", sessions(80, flags="PAF", **five))
     yield Edge("refused", "", sessions(80, answer="refused", **five))
@@ -212,6 +234,17 @@ def spread_scan(count, well, severity, secs, port, *, protocol="tcp", other=None
 PEERS = (4001, 4662, 6346, *range(6881, 6890), 7680, 8333, 9735, 18080, 26656, 30303, 51413)
 
 
+def unacknowledged(severity, count, **more):
+    """A SYN scan of hosts that answer: the scanner's kernel refuses what it did not ask for."""
+    told = REPLIED | more
+    yield Edge("answered and never acknowledged", severity, asked(count, **told | {"flags": "SR", "packets": 2}))
+    yield Edge("asked four times each", severity, asked(count, **more | {"packets": 4}))
+    yield Edge("in three packets", severity, asked(count, **told | {"flags": "S", "packets": 3}))
+    yield Edge("in four packets", "", asked(count + 9, **told | {"flags": "SR", "packets": 4}))
+    yield Edge("without a word of flags", "", asked(count + 9, **told | {"flags": ".", "packets": 2}))
+    yield Edge("answered and acknowledged in three packets", "", asked(count + 9, **told | {"flags": "SAF", "packets": 3}))
+
+
 def address_scan():
     yield from spread_scan(20, 6, "medium", 300, 8443, other="udp")
     yield Edge("half on another port", "", asked(19) + asked(19, begin=0.5, first=100, port=9443, sport=40_000))
@@ -219,6 +252,7 @@ def address_scan():
     yield Edge("two hundred", "high", asked(200, **quick))
     yield Edge("one less than two hundred", "medium", asked(199, **quick))
     yield Edge("answered and acknowledged", "", asked(40, **REPLIED | {"flags": "SRA", "packets": 3}))
+    yield from unacknowledged("medium", 20)
     yield Edge("refused and acknowledged", "medium", asked(20, answer="refused", flags="SRA"))
     for port in PEERS:
         yield Edge(f"peers on {port}", "", asked(99, gap=0.5, port=port))
@@ -239,6 +273,7 @@ def telnet_worm():
     for port in (23, 2323, 5555, 7547, 37215, 52869):
         yield Edge(f"port {port}", "high", asked(12, port=port))
     yield from spread_scan(12, 4, "high", 300, 2323, other="udp")
+    yield from unacknowledged("high", 12, port=23)
     yield Edge("another port", "", asked(40, port=8443))
 
 
@@ -312,6 +347,12 @@ def port_scan():
     yield Edge("its ports over TCP", "medium", ports(20, first=33_434))
     yield Edge("ten of each", "medium", ports(10) + ports(10, begin=0.2, protocol="udp"))
     yield Edge("refused", "medium", ports(20, answer="refused"))
+    yield Edge("answered and never acknowledged", "medium", ports(20, **REPLIED | {"flags": "SR", "packets": 2}))
+    yield Edge("in three packets", "medium", ports(20, **REPLIED | {"flags": "S", "packets": 3}))
+    yield Edge("in four packets", "", ports(30, **REPLIED | {"flags": "SR", "packets": 4}))
+    yield Edge("without a word of flags", "", ports(30, **REPLIED | {"flags": ".", "packets": 2}))
+    yield Edge("answered and acknowledged in three packets", "", ports(30, **REPLIED | {"flags": "SAF", "packets": 3}))
+    yield Edge("answers of UDP that claim flags", "", ports(30, **REPLIED | {"marks": "S", "packets": 2, "protocol": "udp"}))
     yield Edge("nineteen", "", ports(19))
     yield Edge("just in time", "medium", ports(20, gap=14))
     yield Edge("twice as slow", "", ports(20, gap=28))
@@ -348,6 +389,7 @@ def slow_scan():
     yield Edge("udp", "", asked(80, protocol="udp", **base))
     yield Edge("the other side starts", "", both(talk(k * 60, OWN, 8443, src=host(k), sport=25_000 + k, packets=1, answer="unanswered", flags="S") for k in range(80)))
     yield Edge("half on another port", "", asked(59, **base) + asked(59, begin=30, first=100, port=9443, **base))
+    yield from unacknowledged("low", 60, **base)
 
 
 # --- floods ------------------------------------------------------------------------------------------------------------------------------------------
@@ -405,17 +447,28 @@ def tcp_flood():
     yield Edge("a SYN that comes in is an answer", "", volley(10_000, flags="A") + answers(300, flags="S"))
 
 
-TELEMETRY = (162, 514, 1514, 2055, 2152, 4739, 4789, 6081, 6343, 6514, 8125, 9995, 9996, 12201)
+TELEMETRY = (162, 514, 1514, 2055, 2152, 4739, 4789, 5001, 5201, 6081, 6343, 6514, 8125, 9995, 9996, 12201)
 SERVED = (17, 19, 53, 123, 161, 389, 1900, 3702, 5353, 11211)
 
 
 def udp_flood():
     base = {"protocol": "udp", "port": 9999}
-    yield from flood(3000, 25, "high", {"protocol": "tcp", "flags": "A"}, ports=((16, "high"), (17, "")), **base)
+    few = ("one less", "two thirds in five seconds and then silence", "half to another host")
+    yield from (edge for edge in flood(20_000, 100, "high", {"protocol": "tcp", "flags": "A"}, **base) if edge.name not in few)
+    yield from (edge for edge in flood(3000, 100, "high", {"protocol": "tcp", "flags": "A"}, **base) if edge.name in few)
+    for n, found in ((16, "high"), (17, "")):
+        yield Edge(f"{n} ports", found, both(volley(188, **base | {"port": 9000 + k}) for k in range(n)))
+    yield Edge("three hundred a second", "high", volley(3000, **base))
+    yield Edge("nearly", "", volley(2999, **base))
+    yield Edge("the receiver reports", "", volley(19_900, **base) + answers(1, protocol="udp", port=9998))
+    yield Edge("reports on a flood of forty megabit", "high", volley(400, octets=125_000, **base) + answers(3, protocol="udp", port=9999))
+    yield Edge("reports on thirty megabit", "", volley(3000, octets=12_500, **base) + answers(3, protocol="udp", port=9999))
+    yield Edge("multicast", "", volley(9000, **base | {"dst": "232.1.2.3"}))
+    yield Edge("multicast of IPv6", "", volley(9000, **base | {"dst": "[ff3e::1]", "src": "[2001:db8:42::7]"}))
     many = [base | {"port": 9000 + k} for k in range(17)]
     yield Edge("long datagrams to many ports", "high", both(volley(177, octets=600, **each) for each in many))
     yield Edge("shorter ones", "", both(volley(177, octets=590, **each) for each in many))
-    yield Edge("what comes back is not what is sent", "", both(volley(177, octets=400, **each) + answers(6, octets=9000, protocol="udp", port=each["port"]) for each in many))
+    yield Edge("what comes back is not what is sent", "", both(volley(177, octets=400, **each) for each in many) + answers(1, octets=900_000, protocol="udp", port=9000))
     for port in TELEMETRY:
         yield Edge(f"telemetry on {port}", "", volley(9000, protocol="udp", port=port))
     told = {"protocol": "udp", "port": 514}
@@ -425,19 +478,19 @@ def udp_flood():
     yield Edge("nearly so much of it", "", volley(4000, octets=124_900, **told))
     yield Edge("half telemetry", "", volley(3000, **told) + volley(3000, **base))
     yield Edge("more than half is none", "high", volley(3000, **told) + volley(3000, **base) + volley(3000, **base | {"port": 9998}))
-    yield Edge("what comes in from there tells nothing", "high", volley(3000, **base) + both(answers(1, protocol="udp", port=514, sport=41_000 + k) for k in range(40)))
+    yield Edge("what comes in from there tells nothing", "high", volley(20_000, **base) + both(answers(1, protocol="udp", port=514, sport=41_000 + k) for k in range(40)))
     yield Edge("forty megabit", "high", volley(400, octets=125_000, **base))
     yield Edge("a little less", "", volley(400, octets=124_900, **base))
     yield Edge("forty megabit and half of it comes back", "", volley(400, octets=125_000, **base) + answers(200, protocol="udp", port=9999))
     yield Edge("forty megabit come in", "", volley(400, octets=125_000, protocol="udp", src=OUT, dst=OWN) + volley(20, **base))
     yield Edge("so many that ports do not matter", "high", both(volley(20_000 // 17 + 1, **base | {"port": 9000 + k}) for k in range(17)))
     yield Edge("nearly so many", "", both(volley(19_900 // 17, **base | {"port": 9000 + k}) for k in range(17)))
-    yield Edge("answers from many ports", "high", volley(3000, **base) + both(answers(1, protocol="udp", port=20_000 + k) for k in range(20)))
+    yield Edge("answers from many ports", "high", volley(20_000, **base) + both(answers(1, protocol="udp", port=20_000 + k) for k in range(20)))
     for port in SERVED:
         yield Edge(f"answers of a service on {port}", "", volley(9000, protocol="udp", port=50_000, sport=port))
         yield Edge(f"answers to a client on {port} speak for it", "", volley(3000, **base | {"sport": port}) + answers(2000, **base | {"sport": port}))
         yield Edge(f"what comes in on {port} is an answer", "", volley(3000, **base) + answers(500, protocol="udp", port=9999, sport=port))
-    yield Edge("forty megabit with what comes back", "", volley(400, octets=120_000, **base) + answers(15, octets=400_000, protocol="udp", port=9999))
+    yield Edge("forty megabit with what comes back", "", volley(400, octets=120_000, **base) + answers(3, octets=2_000_000, protocol="udp", port=9999))
 
 
 def icmp_flood():
@@ -592,7 +645,7 @@ def slow_http():
     def held(n, *, gap=0.5, secs=200.0, size=80, packets=8, port=80, begin=0.0, **more):
         return sessions(n, begin=begin, gap=gap, secs=secs, packets=(packets,), octets=size * packets, port=port, **more)
 
-    for port in (80, 443, 8000, 8080, 8443):
+    for port in (80, 81, 443, 8000, 8008, 8080, 8081, 8088, 8443, 8888):
         yield Edge(f"a hundred on port {port}", "high", held(100, port=port))
     yield Edge("ninety-nine", "", held(99))
     yield Edge("one after the other", "", held(150, gap=2, secs=150))
@@ -657,21 +710,37 @@ def syn_flood_half_open():
 
 
 def smtp_spam():
-    def mails(n, *, first=0, begin=0.0, gap=10.0, port=25, packets=14, sport=20_000, **more):
+    def delivered(n, *, first=0, begin=0.0, gap=10.0, port=25, packets=14, sport=20_000, **more):
         return sessions(n, to=hosts(n, first), begin=begin, gap=gap, port=port, packets=(packets,), sport=sport, **more)
+
+    def mails(n, *, first=0, begin=0.0, gap=10.0, port=25, **more):
+        """One in ten, the first, is gone."""
+        gone = -(-n // 10) if not more.get("answer") else 0
+        lost = delivered(gone, first=first, begin=begin, gap=gap, port=port, packets=2, answer="unanswered", flags="S", sport=59_000)
+        return lost + delivered(n - gone, first=first + gone, begin=begin + gone * gap, gap=gap, port=port, **more)
 
     for port in (25, 465, 587):
         yield Edge(f"ten on port {port}", "medium", mails(10, port=port))
     yield Edge("nine", "", mails(9))
     yield Edge("just in time", "medium", mails(10, gap=55))
     yield Edge("twice as slow", "", mails(10, gap=115))
-    yield Edge("three reached", "medium", mails(8, first=100, answer="refused", gap=2) + mails(3, begin=30))
-    yield Edge("two reached", "", mails(8, first=100, answer="refused", gap=2) + mails(2, begin=30, sport=30_000))
-    yield Edge("nearly three quarters fail", "medium", mails(4, gap=2) + mails(11, first=100, answer="unanswered", begin=10, gap=2, sport=30_000))
-    yield Edge("three quarters fail", "", mails(4, gap=2, begin=40) + mails(12, first=100, answer="unanswered", gap=2, sport=30_000))
+    yield Edge("three reached", "medium", mails(8, first=100, answer="refused", gap=2) + delivered(3, begin=30))
+    yield Edge("two reached", "", mails(8, first=100, answer="refused", gap=2) + delivered(2, begin=30, sport=30_000))
+    yield Edge("nearly three quarters fail", "medium", delivered(4, gap=2) + mails(11, first=100, answer="unanswered", begin=10, gap=2, sport=30_000))
+    yield Edge("three quarters fail", "", delivered(4, gap=2, begin=40) + mails(12, first=100, answer="unanswered", gap=2, sport=30_000))
     received = [line for k in range(2) for line in talk(k, OWN, 25, src=host(300 + k), sport=50_000, packets=8)]
     yield Edge("one in ten sends to it", "medium", received[:2] + mails(10, begin=60, gap=5))
     yield Edge("one in eight sends to it", "", received + mails(16, begin=60, gap=5))
+    more = [line for k in range(5) for line in talk(k, OWN, 25, src=host(300 + k), sport=50_000, packets=8)]
+    yield Edge("four send to it", "medium", more[:8] + mails(50, begin=60, gap=5))
+    yield Edge("five send to it", "", more + mails(50, begin=60, gap=5))
+    yield Edge("one in ten is gone", "medium", mails(20))
+    yield Edge("fewer are gone", "", delivered(10) + delivered(1, first=200, begin=120, packets=2, answer="unanswered", flags="S", sport=40_000))
+    yield Edge("all are there", "", delivered(30))
+    yield Edge("one in five is submitted", "medium", delivered(8) + delivered(1, port=465, first=8, begin=90, sport=40_000) + delivered(1, port=587, first=9, begin=95, sport=41_000))
+    again = both(talk(20 * k, OWN, 25, src=host(300), sport=50_000 + k, packets=8) for k in range(3))
+    yield Edge("what comes in is not sent", "medium", again + delivered(8, begin=60, gap=5) + delivered(2, port=587, first=8, begin=105, sport=41_000))
+    yield Edge("fewer are submitted", "", delivered(9) + delivered(2, port=587, first=9, begin=95, sport=41_000))
     little = [line for k in range(9) for line in talk(k, OWN, 25, src=host(300 + k), sport=50_000, packets=7)]
     refused = [line for k in range(9) for line in talk(k, OWN, 25, src=host(300 + k), sport=50_000, packets=9, answer="refused")]
     elsewhere = [line for k in range(9) for line in talk(k, OWN, 587, src=host(300 + k), sport=50_000, packets=9)]
@@ -681,7 +750,8 @@ def smtp_spam():
     yield Edge("eight packets and all alike", "medium", mails(10, packets=8))
 
     def sized(sizes):
-        return both(talk(10.0 * k, host(k), 25, sport=20_000 + k, packets=size) for k, size in enumerate(sizes))
+        gone = delivered(3, first=400, begin=0.5, packets=2, answer="unanswered", flags="S", sport=58_000)
+        return gone + both(talk(10.0 * k, host(k), 25, sport=20_000 + k, packets=size) for k, size in enumerate(sizes))
 
     yield Edge("short and nearly all alike", "medium", sized([5] * 17 + [9, 9, 9]))
     yield Edge("short, one apart is alike", "", sized([5, 6] * 9))
@@ -697,7 +767,8 @@ def smtp_spam():
     yield Edge("many long ones that came in do not count as typical", "", both(talk(61 + 2 * k, OWN, 25, src=host(300), sport=50_000 + k, packets=80) for k in range(30)) + mails(12, begin=60, packets=7, gap=5))
 
 
-REFLECTORS = (17, 19, 53, 69, 111, 123, 137, 161, 389, 427, 520, 1434, 1900, 3283, 3702, 5093, 5353, 5683, 10001, 11211, 37810, 47808)
+REFLECTORS = (17, 19, 53, 111, 123, 137, 161, 177, 389, 427, 500, 520, 1434, 1900, 3283, 3702, 5093, 5353, 5683, 10001, 10074, 11211, 17185, 30718,
+              32410, 32411, 32412, 32413, 32414, 33848, 37020, 37810, 41794, 47808)  # fmt: skip
 
 
 def amplification_reflector():
@@ -713,6 +784,15 @@ def amplification_reflector():
     yield Edge("three times what was asked", "high", reflected(1_000_000, 3_000_000))
     yield Edge("a little less than three times", "", reflected(1_000_400, 3_000_000))
     yield Edge("nobody asked", "high", reflected(0, 3_000_000))
+
+    def slowly(asked_bytes, sent_bytes, port=53):
+        return both(reflected(asked_bytes // 3, sent_bytes // 3, port=port, at=at) for at in (10.0, 65.0, 120.0))
+
+    yield Edge("twenty times what was asked of names", "high", slowly(150_000, 3_000_000))
+    yield Edge("less than twenty times", "", slowly(151_000, 3_000_000))
+    yield Edge("three megabytes of names a minute", "high", slowly(900_000, 6_100_000))
+    yield Edge("less of names", "", slowly(900_000, 5_700_000))
+    yield Edge("as much of time", "high", slowly(900_000, 5_700_000, port=123))
     yield Edge("another port", "", reflected(60_000, 9_000_000, port=9999))
     yield Edge("tcp", "", reflected(60_000, 9_000_000, protocol="tcp"))
     yield Edge("what comes in", "", [one(10, OUT, 4444, OWN, 11211, protocol="udp", packets=3000, octets=9_000_000, secs=9)])
@@ -726,7 +806,7 @@ def amplification_trigger():
     def trigger(n, *, gap=0.2, victims=1, packets=2, port=389, protocol="udp", to=None, sources=None):
         return [one(k * gap, f"192.0.2.{60 + k % victims}" if sources is None else sources, 4444, to or host(k), port, protocol=protocol, packets=packets) for k in range(n)]
 
-    for port in REFLECTORS:
+    for port in (*REFLECTORS, 69, 3478, 27015):
         yield Edge(f"port {port}", "critical", trigger(50, port=port))
     yield Edge("forty-nine reflectors", "", trigger(49, packets=3))
     yield Edge("ninety-nine packets", "", [*trigger(49, packets=2), one(12, FORGED, 4444, host(400), 389, protocol="udp")])
@@ -910,8 +990,9 @@ def stealth_scan_sampled():
 
 
 def smtp_spam_sampled():
-    def mails(n, *, port=25, flags="A", octets=100, first=0, gap=10.0, packets=1, begin=0.0, sport=20_000, protocol="tcp"):
-        return [one(begin + k * gap, OWN, sport + k, host(first + k), port, packets=packets, octets=octets * packets, flags=flags, protocol=protocol) for k in range(n)]
+    def mails(n, *, port=25, flags="A", octets=100, first=0, gap=10.0, packets=1, begin=0.0, sport=20_000, protocol="tcp", opened=8):
+        sent = [one(begin + k * gap, OWN, sport + k, host(first + k), port, packets=packets, octets=octets * packets, flags=flags, protocol=protocol) for k in range(n)]
+        return sent + [one(begin + (n - 1) * gap + k / 100, OWN, 58_000 + k, host(first + k), port, protocol=protocol) for k in range(opened)]
 
     def received(n, *, port=25, flags="A", first=300):
         return [one(k, host(first + k), 50_000, OWN, port, flags=flags) for k in range(n)]
@@ -920,6 +1001,15 @@ def smtp_spam_sampled():
         yield seen(f"ten on port {port}", "medium", mails(10, port=port))
     yield not_seen("ten, but unsampled", mails(10))
     yield seen("nine", "", mails(9))
+    yield seen("seven opened", "", mails(10, opened=7))
+    yield seen("one packet in ten opens", "medium", mails(72, gap=2))
+    yield seen("fewer open", "", mails(73, gap=2))
+    yield seen("four send to it", "medium", received(4) + mails(40, gap=5, begin=30))
+    yield seen("five send to it", "", received(5) + mails(50, gap=5, begin=30))
+    yield seen("who opens sessions with it does not open them", "", mails(10, opened=4) + [one(90 + k / 100, host(k), 50_000, OWN, 25) for k in range(8)])
+    yield seen("resets are not counted", "medium", mails(10) + [one(k / 2, OWN, 30_000 + k, OUT, 25, flags="R") for k in range(90)])
+    yield seen("what a mail server answers is not counted", "medium", mails(10) + [one(k / 2, OWN, 25, host(300), 50_000 + k, flags="A") for k in range(90)])
+    yield seen("what comes in is not counted", "medium", mails(10) + [one(k / 2, host(300), 50_000 + k, OWN, 25, flags="A") for k in range(90)])
     yield seen("just in time", "medium", mails(10, gap=55))
     yield seen("twice as slow", "", mails(10, gap=115))
     yield seen("99 bytes", "", mails(20, octets=99))
@@ -937,7 +1027,7 @@ def smtp_spam_sampled():
     yield seen("answers come in, no mail goes out", "", [one(k, host(k), 25, OWN, 20_000 + k, flags="A", octets=200) for k in range(20)] + mails(2))
     yield seen("what is received over submission", "", [one(k, host(k), 50_000, OWN, 25, flags="A", octets=200) for k in range(30)])
     yield seen("mail servers that answer do not send", "medium", [one(k, host(k), 25, OWN, 20_000 + k, flags="A") for k in range(10)] + mails(10, begin=20, gap=5))
-    yield seen("udp with marks", "", [line.replace("udp 1 100 .", "udp 1 100 A") for line in mails(20, protocol="udp")])
+    yield seen("udp with marks", "", [line.replace("udp 1 100 .", "udp 1 100 A").replace("udp 1 60 .", "udp 1 60 S") for line in mails(20, protocol="udp")])
     yield seen("a mail server's answers", "", [one(k, OWN, 25, host(k), 50_000, flags="A", octets=200) for k in range(20)])
     yield seen("who sends to it is no server it sends to", "", [one(0, host(300), 50000, OWN, 25, flags="A", octets=200), *mails(9, gap=5, begin=30)])
 
@@ -1014,13 +1104,23 @@ def http_flood_sampled():
 
 
 def login_attack_sampled():
-    def tries(n, *, port=22, to=OUT, gap=10.0, flags="A", first=20_000, begin=0.0, protocol="tcp", answers=None, same=0):
-        lines = [one(begin + k * gap, OWN, first + k, to, port, flags=flags, protocol=protocol) for k in range(n)]
+    def tries(n, *, port=22, to=OUT, gap=10.0, flags="A", first=20_000, begin=0.0, protocol="tcp", answers=None, same=0, octets=60, told=60):
+        lines = [one(begin + k * gap, OWN, first + k, to, port, flags=flags, protocol=protocol, octets=octets) for k in range(n)]
         lines += [one(begin + k * gap / 2 + 0.3, OWN, first, to, port, flags=flags, protocol=protocol) for k in range(same)]
-        return lines + [one(begin + k * gap / 3 + 0.5, to, port, OWN, first + k % n, flags="A", protocol=protocol) for k in range(n // 2 if answers is None else answers)]
+        return lines + [one(begin + k * gap / 3 + 0.5, to, port, OWN, first + k % n, flags="A", protocol=protocol, octets=told) for k in range(n // 2 if answers is None else answers)]
 
-    for port in (21, 22, 23, 110, 143, 445, 465, 587, 993, 995, 1433, 2222, 3306, 3389, 5432, 5900, 5985):
-        yield seen(f"twenty on port {port}", "high", tries(20, port=port))
+    for port in (21, 22, 23, 445, 2222, 3389, 5900, 5985):
+        yield seen(f"twenty on port {port}", "high", tries(20, port=port, told=9000))
+    for port in (1433, 3306, 5432):
+        yield seen(f"twenty on port {port}", "high", tries(20, port=port, told=130, octets=900))
+        yield seen(f"more told on port {port}", "", tries(20, port=port, told=131))
+    for port in (110, 143, 465, 587, 993, 995):
+        mail = {"port": port, "octets": 170, "told": 380, "gap": 5.5}
+        yield seen(f"a hundred on port {port}", "high", tries(100, **mail))
+        yield seen(f"more told on port {port}", "", tries(110, **mail | {"told": 401}))
+    yield seen("ninety-nine of mail", "", tries(99, **mail))
+    yield seen("more asked", "", tries(110, **mail | {"octets": 181}))
+    yield seen("eight a minute", "", tries(110, **mail | {"gap": 7.5}))
     yield not_seen("twenty, but unsampled", tries(20))
     yield seen("nineteen", "", tries(19))
     yield seen("a quarter as many answers", "high", tries(20, answers=5))

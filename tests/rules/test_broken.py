@@ -20,6 +20,16 @@ EQUAL = {
     ("address-scan", "when 0: part 3 of and: part 1 of or: 0.5 a third less"): "all of a group is to one port",
     ("address-scan", "when 1: part 3 of and: part 1 of or: 0.5 half more"): "all of a group is to one port",
     ("address-scan", "when 1: part 3 of and: part 1 of or: 0.5 a third less"): "all of a group is to one port",
+    ("amplification-reflector", "when 0: part 3 of and: part 1 of or: 0.5 half more"): "all of a group is from one port",
+    ("amplification-reflector", "when 0: part 3 of and: part 1 of or: 0.5 a third less"): "all of a group is from one port",
+    ("login-attack", "when 0: part 5 of and: part 1 of or: 0.5 half more"): "all of a group is to one port",
+    ("login-attack", "when 0: part 5 of and: part 1 of or: 0.5 a third less"): "all of a group is to one port",
+    ("login-attack-sampled", "when 0: part 5 of and: part 1 of or: 0.5 half more"): "all of a group is to one port",
+    ("login-attack-sampled", "when 0: part 5 of and: part 1 of or: 0.5 a third less"): "all of a group is to one port",
+    ("login-attack-sampled", "when 0: part 6 of and: part 1 of or: 0.5 half more"): "all of a group is to one port",
+    ("login-attack-sampled", "when 0: part 6 of and: part 1 of or: 0.5 a third less"): "all of a group is to one port",
+    ("udp-flood", "measure ports: where: left out"): "something comes back only beside forty megabit or 2000 packets, which ask for no ports",
+    ("udp-flood", "measure sent: where: left out"): "something comes back only beside forty megabit or 2000 packets, which ask for no sizes",
     ("syn-flood", "where: part 2 of and: part 1 of or: part 1 of and left out"): "what is not outbound is inbound, and taken anyway",
 }
 """Ways to break a rule that change nothing, and why."""
