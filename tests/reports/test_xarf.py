@@ -20,6 +20,8 @@ ICMP = {"icmp_scan", "icmp_flood"}
 @pytest.fixture(scope="session")
 def validator(corpus):
     folder = corpus.parent / "xarf" / "schemas" / "v4"
+    if not folder.is_dir():
+        missing(f"no XARF schemas at {folder}")
     schemas = [json.loads(path.read_text()) for path in sorted(folder.rglob("*.json"))]
     registry = Registry().with_resources((s["$id"], Resource.from_contents(s)) for s in schemas)
     master = next(s for s in schemas if s["$id"].endswith("xarf-v4-master.json"))
