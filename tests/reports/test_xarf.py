@@ -12,6 +12,7 @@ from referencing import Registry, Resource
 
 from abusewatch.model.kinds import KINDS
 from abusewatch.reports.xarf import FILLER, MOST, documents
+from tests.needs import missing
 
 UDP = {"udp_flood", "dns_flood", "amplification", "amplification_trigger", "sip_scan", "dns_tunnel"}
 ICMP = {"icmp_scan", "icmp_flood"}
