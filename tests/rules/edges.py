@@ -786,7 +786,8 @@ def amplification_reflector():
     yield Edge("nobody asked", "high", reflected(0, 3_000_000))
 
     def slowly(asked_bytes, sent_bytes, port=53):
-        return both(reflected(asked_bytes // 3, sent_bytes // 3, port=port, at=at) for at in (10.0, 65.0, 120.0))
+        # Most of it last: of what has come before, three megabytes are not yet there to be measured by the minute.
+        return both(reflected(asked_bytes * part // 10, sent_bytes * part // 10, port=port, at=at) for at, part in ((10.0, 2), (65.0, 2), (120.0, 6)))
 
     yield Edge("twenty times what was asked of names", "high", slowly(150_000, 3_000_000))
     yield Edge("less than twenty times", "", slowly(151_000, 3_000_000))
