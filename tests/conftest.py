@@ -5,6 +5,7 @@ import socket
 from pathlib import Path
 
 import pytest
+import structlog
 
 from tests import needs
 
@@ -17,6 +18,14 @@ def pytest_runtest_setup(item):
         needs.need(*mark.args)
     for mark in item.iter_markers("compiled"):
         needs.kernel(*mark.args)
+
+
+@pytest.fixture(autouse=True)
+def own_log():
+    """No test hears less, or elsewhere, because one before it set up the log: commands do that for the process."""
+    structlog.reset_defaults()
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -118,7 +118,6 @@ def logged(*, personal: PersonalKeys | None = None, json_lines: bool = True, **v
     stream = io.StringIO()
     configure_log(stream, json=json_lines, personal=personal)
     structlog.get_logger().info("incident opened", **values)
-    structlog.reset_defaults()
     return stream.getvalue()
 
 

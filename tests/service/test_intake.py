@@ -131,7 +131,6 @@ def test_a_fault_of_ours_costs_a_batch_and_no_more(start, pipeline, root, monkey
     monkeypatch.undo()
     export(root, port(intake), "ipfix")  # the same octets again would be repeats
     until(lambda: pipeline.records >= sent.records)
-    structlog.reset_defaults()
 
 
 def test_the_configured_rate_fills_in_for_a_silent_exporter(start, root):

@@ -16,8 +16,6 @@ AT = wire.NOW * 1_000_000
 @pytest.fixture(autouse=True)
 def quiet():
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
-    yield
-    structlog.reset_defaults()
 
 
 def feed(*allow):
