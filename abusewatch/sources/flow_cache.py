@@ -15,7 +15,7 @@ import numpy as np
 from abusewatch.model.compiled import kernel
 from abusewatch.model.flow import DTYPES, Bool, FlowBatch, batch_of, concat
 from abusewatch.sources.capture_file import flows_of
-from abusewatch.windows.order import U64, mix, order_of, starts_of
+from abusewatch.windows.order import U64, Index, mix, order_of, order_of_small, starts_of
 from abusewatch.windows.panes import SECOND
 from abusewatch.wire.frames import Frames
 from abusewatch.wire.gather import padded
@@ -29,6 +29,8 @@ BACK = 3
 """Panes that a packet may lie behind the newest: one more than the engine waits for. Further back the capture's clock has been set."""
 LIMIT = 1 << 16
 """Flows kept open; 7 MB."""
+HELD = 4
+"""Packets that wait for the sort, in multiples of the flows kept open: each sort sees what is open again."""
 
 ADDED = ("start_us", "src_hi", "src_lo", "dst_hi", "dst_lo", "src_port", "dst_port", "protocol", "flags", "bytes", "frame")
 GIVEN = (
@@ -115,16 +117,20 @@ class Compiled:
 
 
 class Grouped:
-    """The same by sorting: what is open goes through the sort again with the next packets."""
+    """The same by sorting: what is open goes through the sort again with the next packets, of which as many are held back as the pane allows."""
 
     def __init__(self, limit: int = LIMIT) -> None:
         self._limit = limit
         self._open = batch_of(0)
         self._newest: int | None = None
+        self._held: list[FlowBatch] = []
 
     def add(self, packets: FlowBatch) -> FlowBatch:
         """See `Cache`."""
-        return concat([part for part in self._parts(packets) if len(part)])
+        if self._can_wait(packets):
+            self._held.append(packets)
+            return batch_of(0)
+        return concat([part for part in self._parts(concat([*self._released(), packets])) if len(part)])
 
     def read(self, frames: Frames, counts: Counter[str]) -> FlowBatch:
         """See `Cache`."""
@@ -132,6 +138,21 @@ class Grouped:
 
     def flush(self) -> FlowBatch:
         """See `Cache`."""
+        held = self._released()
+        return concat([part for part in (*(self._parts(concat(held)) if held else ()), self._end()) if len(part)])
+
+    def _can_wait(self, packets: FlowBatch) -> bool:
+        """Whether none of them ends a flow by its time, and there is room to hold them."""
+        if not len(packets) or self._newest is None or sum(map(len, self._held)) + len(packets) > HELD * self._limit:
+            return False
+        pane = packets.end_us // PANE_US
+        return bool(pane.max() <= self._newest and pane.min() >= self._newest - BACK)
+
+    def _released(self) -> list[FlowBatch]:
+        held, self._held = self._held, []
+        return held
+
+    def _end(self) -> FlowBatch:
         flows, self._open, self._newest = self._open, batch_of(0), None
         return flows
 
@@ -146,7 +167,7 @@ class Grouped:
                 yield from self._forward(packets.take(slice(until)), newest[: until + 1])
                 self._newest = int(newest[until])
             if until < len(pane):
-                yield self.flush()
+                yield self._end()
                 self._newest = int(pane[until])
             packets, pane = packets.take(slice(until, None)), pane[until:]
 
@@ -155,27 +176,30 @@ class Grouped:
         opened = len(self._open)
         rows = concat([self._open, packets]) if opened else packets
         turn = np.concatenate((np.zeros(opened, np.int64), np.cumsum(np.diff(newest) > 0)))
-        flows, first, turns = _grouped(rows, turn)
-        place = np.arange(len(flows)) - np.searchsorted(turns, turns)  # of the flow in its turn
-        if (place == self._limit).any():
-            at = int(first[int(np.argmax(place == self._limit))]) - opened
-            yield from self._forward(packets.take(slice(at)), newest[: at + 1])
-            yield self._open
-            self._open = batch_of(0)
-            yield from self._forward(packets.take(slice(at, None)), newest[at:])
-            return
-        last = turns == turn[-1]
+        key = _key(rows, turn)
+        order = order_of(key)
+        while (cut := self._full(order, key, turn)) is not None:
+            yield _grouped(rows, order[order < cut], key)[0]
+            order = order[order >= cut]  # still in the order of keys, and within a key of rows
+        flows, first = _grouped(rows, order, key)
+        last = turn[first] == turn[-1]
         yield flows.take(~last)
         self._open = flows.take(last)
 
+    def _full(self, order: Index, key: U64, turn: np.ndarray) -> int | None:
+        """The first row for whose flow there is no room; None when there is room for all."""
+        first = np.sort(order[starts_of(key[order])])
+        turns = turn[first]
+        place = np.arange(len(first)) - np.searchsorted(turns, turns)  # of the flow in its turn
+        over = place == self._limit
+        return int(first[int(np.argmax(over))]) if over.any() else None
 
-def _grouped(rows: FlowBatch, turn: np.ndarray) -> tuple[FlowBatch, np.ndarray, np.ndarray]:
-    """The flows of some rows in order of their first, the place of that, and its turn."""
-    key = _key(rows, turn)
-    order = order_of(key)
+
+def _grouped(rows: FlowBatch, order: Index, key: U64) -> tuple[FlowBatch, Index]:
+    """The flows of some rows in order of their first, and the place of that; `order` brings equal keys together."""
     begin = starts_of(key[order])
     first = order[begin]  # the order within equal keys is that of the rows
-    rank = np.argsort(first)
+    rank = order_of_small(first)
 
     def over(how: np.ufunc, column: np.ndarray) -> np.ndarray:
         return how.reduceat(column[order], begin)[rank]
@@ -188,7 +212,7 @@ def _grouped(rows: FlowBatch, turn: np.ndarray) -> tuple[FlowBatch, np.ndarray, 
         "packets": over(np.add, rows.packets), "bytes": over(np.add, rows.bytes), "frame": rows.frame[first],
         "frame_last": over(np.maximum, np.maximum(rows.frame, rows.frame_last)),
     }  # fmt: skip
-    return batch_of(len(first), _family(columns), **columns), first, turn[first]
+    return batch_of(len(first), _family(columns), **columns), first
 
 
 def _key(rows: FlowBatch, turn: np.ndarray) -> U64:

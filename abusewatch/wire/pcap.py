@@ -11,6 +11,7 @@ import numpy as np
 
 from abusewatch.model.compiled import kernel
 from abusewatch.model.flow import I64
+from abusewatch.wire import lanes
 from abusewatch.wire.errors import Reason, WireError
 from abusewatch.wire.frames import CAPTURED_LIMIT, Frames, Window
 from abusewatch.wire.gather import gather
@@ -83,12 +84,26 @@ def _fast(window: Window, position: int, form: Form, linktype: int, number: int)
 
 def _walk(window: Window, position: int, form: Form) -> tuple[I64, int, bool]:
     """Find the whole records in hand: their places, where the next starts, and whether that one's length is absurd."""
+    found: list[I64] = []
+    for run in lanes.runs(window.data, position, window.end, form.order, form.record):
+        if position < run.start:
+            between, position, _ = _stepped(window, position, run.start, form)
+            found.append(between)
+        if position == run.start:
+            found.append(run.places)
+            position = run.stop
+    rest, position, bad = _stepped(window, position, window.end, form)
+    return np.concatenate((*found, rest)), position, bad
+
+
+def _stepped(window: Window, position: int, until: int, form: Form) -> tuple[I64, int, bool]:
+    """The same one by one, for the records that begin before `until`."""
     data, header, end = window.data, form.record, window.end
     captured_of = Struct(form.order + "I").unpack_from
     places: list[int] = []
     append = places.append
     bad = False
-    last = end - header
+    last = min(end - header, until - 1)
     while position <= last:
         (captured,) = captured_of(data, position + 8)
         following = position + header + captured
