@@ -167,6 +167,7 @@ class Runner:
             m.columns(picked, rows, sampled=self._sampled)
         if self.seat:
             rows |= self.seat.columns(picked)
+            self.window.shed_rows += self.seat.note(rows)
         source = Source(view, self.rule.identity)
         held = self._held(rows, source, fired)
         self.window.add(end_us, rows, source, fired, slots)

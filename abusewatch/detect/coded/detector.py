@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +34,7 @@ UNITS = {"plain": units.PLAIN, "seconds": units.SECONDS, "bytes": units.BYTES, "
 
 
 class Detector(Protocol):
-    """A class without arguments. It keeps no state: all it may know are the rows of the window, so that a replay and a live run find the same.
+    """A class without arguments. All it may know are the rows of the window, so that a replay and a live run find the same; but see `Remembering`.
 
     `on` is "conversation" or "record"; `columns` are names of `detect.columns` or `TIMES`; `measures` say what it gives.
     """
@@ -49,6 +49,18 @@ class Detector(Protocol):
         `rows` holds the declared columns and `weight` (n,), read only, the rows of one group together and in order of time; `starts` (m,) is where each
         group begins. An address is one 64-bit number without meaning: equal for equal addresses. A weight above 1 says that rows were left out.
         """
+        ...
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """A detector of this program that keeps what it must know of longer ago than a window: numbers by group, in bounded memory, never an address.
+
+    Its `measure` is given `group` (n,) as well. Those of others may not: their process may end at any time, and what they find would hang on that.
+    """
+
+    def note(self, rows: Mapping[str, Array]) -> int:
+        """Take each row once, pane by pane, as `group`, `start_us` and `weight` (n,); say how many are not remembered for want of room."""
         ...
 
 

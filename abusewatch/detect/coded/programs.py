@@ -21,6 +21,7 @@ ENTRY_POINTS = "abusewatch.detectors"
 SHIPPED: Mapping[str, str] = {
     "beacon": "abusewatch.detect.coded.beacon:Beacon",
     "novelty": "abusewatch.detect.coded.novelty:Novelty",
+    "season": "abusewatch.detect.coded.season:Season",
     "sequential": "abusewatch.detect.coded.sequential:Sequential",
     "steady": "abusewatch.detect.coded.steady:Steady",
     "streak": "abusewatch.detect.coded.streak:Streak",

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from abusewatch.detect import keys
-from abusewatch.detect.coded.detector import ADDRESSES, F64, DetectorFault, Index, Program
+from abusewatch.detect.coded.detector import ADDRESSES, F64, DetectorFault, Index, Program, Remembering
 from abusewatch.detect.measures import Groups
 from abusewatch.detect.rule import Key
 from abusewatch.detect.views import View
@@ -35,6 +35,12 @@ class Seat:
         """What the detector reads, under names that no measure has."""
         return {f"@{name}": _column(picked, name) for name in self.program.columns}
 
+    def note(self, rows: Columns) -> int:
+        """Tell a detector that remembers of rows that have come; how many it had no room for."""
+        if not isinstance(self._at_work, Remembering):
+            return 0
+        return self._at_work.note({name: rows[name] for name in ("group", "start_us", "weight")})
+
     def over(self, rows: Columns, groups: Groups) -> dict[str, F64]:
         """The measures of every group; when the turn was lost, which `lost` says, no number."""
         self.lost = False
@@ -42,6 +48,8 @@ class Seat:
         order = np.lexsort((rows["chance"], rows["start_us"], groups.number))
         told: dict[str, Array] = {name: rows[f"@{name}"].take(order) for name in self.program.columns}
         told["weight"] = rows["weight"].take(order)
+        if isinstance(self._at_work, Remembering):
+            told["group"] = rows["group"].take(order)
         for column in told.values():
             column.setflags(write=False)
         try:
