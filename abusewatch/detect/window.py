@@ -21,21 +21,22 @@ from abusewatch.model import rows as r
 from abusewatch.model.rows import Array, Columns
 from abusewatch.windows.order import BUCKET_BITS, bucket_of, mix, order_of_small, ranges, starts_of
 
-LOSSY = 0.05  # part of a bound that a gate may cost; there are two, so what is 1.1 times the threshold always fires (measured: docs/engine.md)
+LOSSY = 0.05  # part of a bound that a gate may cost; there are two: what is 1.1 times the threshold always fires (tests/detect/test_window.py)
 GROUP_ROWS = 4096  # rows of one group that a pane may bring
 PANE_ROWS = 1 << 15  # rows that a pane may bring in all; when there are more, each group may bring half, a quarter, ... of its share
-MERGED_ROWS = 2048  # rows of one group in a merged block, of ten seconds: what is near a threshold is far from it, so distinct(...) is exact there
+MERGED_ROWS = 2048  # rows of one group in a merged block: what is near a threshold is far from it, so distinct(...) is exact there
 ROW_BUDGET = 1 << 17  # rows of a rule; at about 150 bytes each this is the memory a rule may take
 LEAST_ROWS = 16  # rows of a group that are kept if any are: shares of fewer mean nothing
 QUIET_BUDGET = ROW_BUDGET // 16
-MERGE_US = 10_000_000
+MERGE_US = 40_000_000
 COMPACT_PARTS = 16
+JOINED = 8  # merged blocks that become one, and so many of those again: a window of hours, asked at each pane, is some thirty blocks, not a thousand
 
 JUDGED = frozenset({"slot", "sampling_rate", "packets", "start_us", "end_us"})
 """Evidence that judgement needs too, and that fresh blocks therefore hold themselves."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Block:
     """Rows of the rule by slot. `source` is the pane that `rows["at"]` points into, or None when the evidence has been copied into `rows`."""
 
@@ -44,6 +45,8 @@ class Block:
     source: Source | None
     sums: dict[str, tuple[Array, Array]]
     quiet: int = 0
+    begin_us: int = 0
+    """When merged: the end of the first pane it has rows of."""
 
 
 @dataclass(slots=True)
@@ -95,6 +98,11 @@ class Window:
     def _settled(self) -> int:
         return sum(r.length(b.rows) for b in self._merged)
 
+    @property
+    def blocks(self) -> int:
+        """In how many pieces it holds them: each costs a look whenever slots are judged."""
+        return len(self._merged) + len(self._fresh)
+
     def size_of(self, slots: Array) -> int:
         """How many rows it holds of some slots (sorted): cheap to ask before they are looked at."""
         return sum(len(at) for _, at in self._find(slots))
@@ -135,6 +143,9 @@ class Window:
         every_us = self.wait_us + min(MERGE_US, self.length_us) + self.pane_us
         if self._fresh and self._turned_us // every_us != end_us // every_us:
             self._merge(slots)
+        for span_us in (every_us * JOINED, every_us * JOINED**2):
+            if self._turned_us // span_us != end_us // span_us:
+                self._join(self._turned_us // span_us * span_us, span_us, slots)
         self._turned_us = end_us
 
     def candidates(self, end_us: int) -> Array:
@@ -244,9 +255,21 @@ class Window:
         starts = starts_of(rows["slot"])
         names = {name for gate in self.gates for name in gate}
         sums = {name: (rows["slot"][starts], np.add.reduceat(self.brings(rows, name), starts)) for name in names}
-        block = Block(end_us, {name: r.settled(column) for name, column in rows.items()}, None, sums, quiet)
+        block = Block(end_us, {name: r.settled(column) for name, column in rows.items()}, None, sums, quiet, int(rows["block_us"].min()))
         self._merged.append(block)
         self._count(block, +1, slots)
+
+    def _join(self, begin_us: int, span_us: int, slots: int) -> None:
+        """Make one block of the merged ones that lie between two turns of the clock, row by row as they are."""
+        within = [b for b in self._merged if begin_us <= b.begin_us and b.end_us < begin_us + span_us]
+        if len(within) < 2:
+            return
+        self._merged = deque(b for b in self._merged if b not in within)
+        for block in within:
+            self._count(block, -1, slots)
+        rows = r.join([block.rows for block in within])
+        self._settle(within[-1].end_us, r.take(rows, order_of_small(rows["slot"])), sum(b.quiet for b in within), slots)
+        self._merged = deque(sorted(self._merged, key=lambda b: b.end_us))  # a merge at this turn may have been of later panes
 
     def _compact(self, now_us: int, slots: int) -> None:
         """Many merged blocks have filled the budget: make one of them. Each row keeps its own time."""
@@ -357,7 +380,7 @@ def _placed(columns: Sequence[Array], picks: Sequence[Array], places: Sequence[A
     """Rows `picks[i]` of `columns[i]` at `places[i]` of a new column of `n` rows; one value where all have the same."""
     some = [column for column, at in zip(columns, picks, strict=True) if len(at)]
     if some and all(r.constant(column) and column[0] == some[0][0] for column in some):
-        return np.broadcast_to(some[0][0], (n,))
+        return r.alike(some[0], n)
     out: Array = np.empty(n, columns[0].dtype)
     for column, at, place in zip(columns, picks, places, strict=True):
         out[place] = r.pick(column, at) if len(at) else out[:0]

@@ -130,6 +130,29 @@ def test_what_has_left_the_window_is_gone():
     assert held._totals["n"][0] == 1
 
 
+def hours(panes=2400):
+    held = window(length_us=4 * 3600 * SECOND)
+    for n in range(panes):
+        put(held, (n + 1) * 5 * SECOND, block(3, slot=n % 4, seed=n), source(3), 4)
+    return held
+
+
+def test_a_window_of_hours_is_a_few_blocks_that_say_the_same(monkeypatch):
+    held = hours()
+    monkeypatch.setattr(w, "JOINED", 1 << 20)
+    apart = hours()
+    assert held.blocks < 40
+    assert apart.blocks > 200
+    slots, end_us = np.arange(4), 2400 * 5 * SECOND
+    for of in (Window.rows_of, Window.evidence_of):
+        some, same = of(held, slots, end_us), of(apart, slots, end_us)
+        assert sorted(some) == sorted(same)
+        assert all(np.array_equal(np.sort(some[name]), np.sort(same[name])) for name in some)
+    assert held._totals["n"].tolist()[:4] == apart._totals["n"].tolist()[:4]
+    put(held, 40_000 * SECOND, block(1), source(1))
+    assert held.size == 1
+
+
 def test_candidates_are_asked_for_once_and_only_above_the_gate():
     held = window()
     put(held, 5 * SECOND, block(19, slot=3), source(19), 4)
