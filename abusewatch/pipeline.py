@@ -19,6 +19,7 @@ from abusewatch.model.finding import Detection
 from abusewatch.model.flow import FlowBatch
 from abusewatch.shards.decider import Decider
 from abusewatch.shards.share import Share
+from abusewatch.usage.meter import Meter
 from abusewatch.windows import heap
 from abusewatch.windows.panes import SECOND, Pane, Panes
 from abusewatch.windows.twins import Twins
@@ -56,6 +57,7 @@ class Pipeline:
         self.inventory = inventory
         self.panes = Panes(lateness_us=lateness_us, restart=restart)
         self.twins = Twins()
+        self.meter: Meter | None = None  # of who wants to know how much passes; a replay does not
         self.decider = decider or Share(engine(rules, inventory, self.panes.pane_us), inventory)
         inventory.slots.idle_us = max((rule.match.window_secs for rule in rules), default=0) * SECOND + AFTER_US
         self.directions: Counter[str] = Counter()
@@ -99,6 +101,8 @@ class Pipeline:
         self._now_us = max(pane.end_us, self._now_us)
         self.inventory.slots.pass_time(self._now_us)
         pane = replace(pane, rows=self.twins.once(pane.rows, pane.end_us, part=pane.part))
+        if self.meter:
+            self.meter.add(pane.rows, pane.end_us, len(self.inventory.slots), self.inventory.slots.freed)
         self._tell(self.decider.close(pane, len(self.inventory.slots)))
 
     def _tell(self, found: Iterable[Sequence[Detection]]) -> None:

@@ -29,6 +29,7 @@ COMMANDS = {
     "status": "status",
     "policy": "policy",
     "sources": "sources",
+    "top": "top",
     "allow": "allow",
     "case": "moves",
     "outbox": "moves",

@@ -1,7 +1,7 @@
 """The inventory in use: labels batches of records with our side, the other side and the direction, and answers who owned an address at a time."""
 
 import ipaddress
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 
 import numpy as np
@@ -54,12 +54,16 @@ class Inventory:
 
     def owner_at(self, text: str, us: int) -> Customer | None:
         """Who owned an address at a time (microseconds since the epoch); the longest prefix whose owner was valid then."""
+        return self._owner_on(_day(us), self._covering(text))
+
+    def networks_of(self, hi: NDArray[np.uint64], lo: NDArray[np.uint64]) -> NDArray[np.int32]:
+        """The number of the own network of each address, the longest prefix of all; -1 for nobody's."""
+        return self._table.owners(hi, lo)
+
+    def holders(self, networks: Sequence[int], us: int) -> list[str]:
+        """Who has each own network, by number, at a time: the customer by his id, or the prefix where nobody has it."""
         day = _day(us)
-        for n in self._covering(text):
-            for customer in self._owners[n]:
-                if (customer.valid_from or date.min) <= day <= (customer.valid_to or date.max):
-                    return customer
-        return None
+        return [owner.id if (owner := self._owner_on(day, self._around(n))) else str(self._networks[n]) for n in networks]
 
     def named(self, name: str) -> Customer | None:
         """The customer of a name."""
@@ -144,6 +148,19 @@ class Inventory:
         known = {p: customer for p, customer in behind if customer}
         self._behind.update(known)
         return foreign & np.isin(port, np.array(list(known), np.uint64))
+
+    def _owner_on(self, day: date, networks: Iterable[int]) -> Customer | None:
+        """The first of the owners of some networks who is valid."""
+        for n in networks:
+            for customer in self._owners[n]:
+                if (customer.valid_from or date.min) <= day <= (customer.valid_to or date.max):
+                    return customer
+        return None
+
+    def _around(self, network: int) -> Iterator[int]:
+        """A network and those that hold it, the longest prefix first."""
+        inner = self._networks[network]
+        return (n for n in self._covering(str(inner.network_address)) if self._networks[n].prefixlen <= inner.prefixlen)
 
     def _covering(self, text: str) -> Iterator[int]:
         """Numbers of the networks that hold an address, the longest prefix first."""

@@ -16,8 +16,8 @@ LEVEL = 3
 """Grows with the arguments of any kernel. One built from an older checkout says another level and is not used."""
 OFF = "no"
 KERNELS = (
-    "abusewatch.detect._passes", "abusewatch.inventory._passes", "abusewatch.sources._flow_cache", "abusewatch.windows._passes", "abusewatch.wire._packets",
-    "abusewatch.wire._records",
+    "abusewatch.detect._passes", "abusewatch.inventory._passes", "abusewatch.sources._flow_cache", "abusewatch.usage._passes", "abusewatch.windows._passes",
+    "abusewatch.wire._packets", "abusewatch.wire._records",
 )  # fmt: skip
 """All there are, each a .pyx file in its package."""
 

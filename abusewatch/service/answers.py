@@ -1,8 +1,8 @@
-"""What the daemon answers over its local socket: how it is, who exports to it, and how rules stand towards an address."""
+"""What the daemon answers over its local socket: how it is, who exports to it, who uses the link, and how rules stand towards an address."""
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Protocol
 
@@ -23,9 +23,22 @@ from abusewatch.service.intake import Intake
 from abusewatch.sources.live.source import CaptureSource
 from abusewatch.storage import SqliteStore
 from abusewatch.storage.sqlite_exceptions import SqliteExceptions
+from abusewatch.usage.meter import Minute, Networks, Usage
 
 ANSWER_SECS = 5.0
 """For the worker to answer a question; who asks over the local socket waits ten."""
+UNANSWERED = f"detection has not answered for {ANSWER_SECS:g} s; it is busy or stuck, see `abusewatch status`"
+
+
+LINES = 20
+MOST_LINES = 1000
+ORDERS: dict[str, Callable[[Usage], int]] = {
+    "out": lambda usage: usage.bytes_out,
+    "in": lambda usage: usage.bytes_in,
+    "packets": lambda usage: usage.packets_out,
+    "flows": lambda usage: usage.flows_out,
+}
+"""What top talkers can be ordered by."""
 
 
 class Running(Protocol):
@@ -79,6 +92,22 @@ class Answers:
         except TimeoutError:
             return {"error": f"detection has not moved for {ANSWER_SECS:g} s, so nobody knows how the exporters are"}
 
+    async def top(self, words: Mapping[str, str]) -> dict[str, Any]:
+        """What `abusewatch top` shows: the customers that use most of the link, by their ids; no address, no peer."""
+        by, lines = words.get("by", "out"), words.get("lines", str(LINES))
+        if by not in ORDERS:
+            return {"error": f"top by {by!r}; known: {', '.join(ORDERS)}"}
+        if not lines.isdecimal() or not 1 <= int(lines) <= MOST_LINES:
+            return {"error": f"lines is a number from 1 to {MOST_LINES}, not {lines!r}"}
+        try:
+            async with asyncio.timeout(ANSWER_SECS):
+                minute, networks = await asyncio.wrap_future(self._daemon.intake.look(_metered))
+        except TimeoutError:
+            return {"error": UNANSWERED}
+        except RuntimeError as error:
+            return {"error": str(error)}
+        return await asyncio.to_thread(_ranked, minute, networks, by, int(lines))
+
     async def explain(self, words: Mapping[str, str]) -> dict[str, Any]:
         """What `abusewatch rules explain --live` shows: how each rule stands towards an address, asked of the worker rule by rule between its batches."""
         setup, offender = self._daemon.setup, words.get("offender", "")
@@ -99,9 +128,29 @@ class Answers:
                 asked = [asyncio.wrap_future(self._daemon.intake.look(partial(stands, rule))) for rule in rules]
                 return {"accounts": msgspec.to_builtins(in_order(await asyncio.gather(*asked)))}
         except TimeoutError:
-            return {"error": f"detection has not answered for {ANSWER_SECS:g} s; it is busy or stuck, see `abusewatch status`"}
+            return {"error": UNANSWERED}
         except RuntimeError as error:
             return {"error": str(error)}
+
+
+def _metered(pipeline: Pipeline) -> tuple[Minute, Networks]:
+    assert pipeline.meter is not None  # noqa: S101  the daemon's has one
+    return pipeline.meter.minute(), pipeline.inventory
+
+
+def _ranked(minute: Minute, networks: Networks, by: str, lines: int) -> dict[str, Any]:
+    """Put the busiest first, those alike by name, and tell how much of each passes in a second."""
+    customers, transit = minute.by_holder(networks)
+    customers.sort(key=lambda usage: (-ORDERS[by](usage), usage.customer))
+    return {
+        "until": iso(minute.end_us) if minute.end_us else None,
+        "secs": minute.secs,
+        "by": by,
+        "customers": [{"customer": usage.customer} | usage.per_sec(minute.secs) for usage in customers[:lines]],
+        "not_shown": max(len(customers) - lines, 0),
+        "total": Usage.sum_of(customers).per_sec(minute.secs),
+        "transit": transit.per_sec(minute.secs),
+    }
 
 
 def _source_status(feed: Feed) -> dict[str, Any]:

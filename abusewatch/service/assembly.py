@@ -38,6 +38,7 @@ from abusewatch.storage.contact_cache import SqliteContacts
 from abusewatch.storage.keys import key_of
 from abusewatch.storage.sqlite_exceptions import SqliteExceptions
 from abusewatch.telemetry import Telemetry
+from abusewatch.usage.meter import Meter
 
 
 class Assembly:
@@ -138,7 +139,9 @@ class Assembly:
         """Make what turns flows into findings, in as many processes as the setup says."""
         workers = setup.config.engine.workers
         crew = Crew(setup.rules, setup.inventory, workers) if workers > 1 else None
-        return Pipeline(setup.rules, setup.inventory, sink, decider=crew)
+        pipeline = Pipeline(setup.rules, setup.inventory, sink, decider=crew)
+        pipeline.meter = Meter(setup.inventory)
+        return pipeline
 
 
 def _source(source: Source, passed: Mapping[str, tuple[socket.socket, ...]]) -> UdpSource | TcpSource | CaptureSource:

@@ -107,7 +107,7 @@ class Daemon:
             self.intake = self.assembly.intake(self.setup, self.correlator)
             answers = Answers(self)
             commands = {"status": answers.status, "sources": answers.sources, "reload": self._reload_now}
-            control = Control(control_path(config.store.path), commands, {"explain": answers.explain})
+            control = Control(control_path(config.store.path), commands, {"explain": answers.explain, "top": answers.top})
             http = Endpoint(*endpoint(config.metrics.listen), self.telemetry, self.problems)
             for part in (http, control):
                 port = await part.start()
