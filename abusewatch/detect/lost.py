@@ -29,7 +29,7 @@ class Lost:
         """Note rows of some groups, (n,) each."""
         if self._now is None:
             self._now = np.zeros(1 << BITS, np.float32)
-        self._now += np.bincount(_place(group), weights=weight, minlength=1 << BITS)
+        np.add.at(self._now, _place(group), weight.astype(np.float32))
 
     def of(self, group: U64) -> NDArray[np.float32]:
         """How much was let go of each group at most."""

@@ -23,9 +23,9 @@ from abusewatch.windows.order import BUCKET_BITS, bucket_of, mix, order_of_small
 
 LOSSY = 0.05  # part of a bound that a gate may cost; there are two: what is 1.1 times the threshold always fires (tests/detect/test_window.py)
 GROUP_ROWS = 4096  # rows of one group that a pane may bring
-PANE_ROWS = 1 << 15  # rows that a pane may bring in all; when there are more, each group may bring half, a quarter, ... of its share
+PANE_ROWS = 1 << 14  # rows that a pane may bring in all; when there are more, each group may bring half, a quarter, ... of its share
 MERGED_ROWS = 2048  # rows of one group in a merged block: what is near a threshold is far from it, so distinct(...) is exact there
-ROW_BUDGET = 1 << 17  # rows of a rule; at about 150 bytes each this is the memory a rule may take
+ROW_BUDGET = 3 << 14  # rows of a rule; at about 150 bytes each this is the memory a rule may take (what fewer would miss: python -m benchmarks.spray)
 LEAST_ROWS = 16  # rows of a group that are kept if any are: shares of fewer mean nothing
 QUIET_BUDGET = ROW_BUDGET // 16
 MERGE_US = 40_000_000

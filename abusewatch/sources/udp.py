@@ -46,7 +46,7 @@ class UdpSettings:
     port: int = 2055
     allow: tuple[str, ...] = ()
     rcvbuf_bytes: int = 64 << 20
-    ring_slots: int = 32_768
+    ring_slots: int = 16_384
     slot_bytes: int = 9216
     max_exporters: int = LIMIT
 

@@ -18,7 +18,7 @@ from abusewatch.windows.order import starts_of
 
 SECOND = 1_000_000
 BEGINNING = 1 << 62
-OPEN_PANES = 4  # full panes that may be open at a time; more are only needed where exporters hold much back
+OPEN_PANES = 2  # full panes that may be open at a time; more are only needed where exporters hold much back
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Pane:
 class Panes:
     """Collects rows and hands out panes in order of time.
 
-    `row_budget` bounds memory: a pane that holds more closes early, as a part of itself; so does the oldest one when all together hold four times as much.
+    `row_budget` bounds memory: a pane that holds more closes early, as a part of itself; so does the oldest one when all together hold twice as much.
     """
 
     pane_us: int = 5 * SECOND
