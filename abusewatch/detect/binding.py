@@ -1,12 +1,14 @@
 """From the texts of a rule to its bound parts: keys, measures, sets."""
 
 from collections.abc import Mapping
+from typing import cast
 
 from abusewatch.detect import functions, units
 from abusewatch.detect.check import Scope
 from abusewatch.detect.columns import Column
 from abusewatch.detect.expression import Binary, Call, Choices, Item, Name, Node, Number, RuleError, text
 from abusewatch.detect.functions import Function
+from abusewatch.detect.history import least_secs
 from abusewatch.detect.literals import suggestion
 from abusewatch.detect.parse import parse_choice, parse_measure
 from abusewatch.detect.rule import Key, Measure
@@ -117,6 +119,8 @@ class _Parts:
             raise RuleError(
                 "expected a measure of this rule, defined above", argument.at, functions.MEASURES["baseline"].usage
             )
+        if self.measures[argument.name].of:
+            raise RuleError("a baseline of a baseline", argument.at, functions.MEASURES["baseline"].usage)
         self.found["of"], self.type = argument.name, self.measures[argument.name].type
 
     def take_duration(self, argument: Node) -> None:
@@ -127,4 +131,7 @@ class _Parts:
     def take_season(self, argument: Node) -> None:
         if not isinstance(argument, Name) or argument.name not in functions.SEASONS:
             raise RuleError("expected a season", argument.at, ", ".join(functions.SEASONS))
+        least = least_secs(argument.name)
+        if cast("int", self.found["history_secs"]) < least:
+            raise RuleError(f"{argument.name} needs {least // 86400} days or more", argument.at, functions.MEASURES["baseline"].usage)
         self.found["season"] = argument.name

@@ -87,9 +87,6 @@ MEASURES: dict[str, Function] = {
     ),
 }
 
-NOT_YET = frozenset({"baseline"})
-"""Read and checked, so that a rule's author learns of mistakes; refused by lint until windows keep a history."""
-
 SEASONS = ("any_hour", "same_hour", "same_hour_of_week")
 
 FLAG_TESTS: dict[str, tuple[str, str, str]] = {

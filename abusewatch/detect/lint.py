@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
-from abusewatch.detect import functions, gate
+from abusewatch.detect import gate
 from abusewatch.detect.expression import Logic, Node, names
 from abusewatch.detect.literals import suggestion
 from abusewatch.detect.rule import Rule
@@ -81,12 +81,6 @@ def _distinct_only(rule: Rule, _: Collection[str]) -> Iterator[Remark]:
         yield Remark("sampled.use", "no measure of the rule is a distinct()", "none or lower_bound")
 
 
-def _available(rule: Rule, _: Collection[str]) -> Iterator[Remark]:
-    for name, measure in rule.measures.items():
-        if measure.function in functions.NOT_YET:
-            yield Remark(f"measure.{name}", f"{measure.function}() is not available yet", "windows keep no history")
-
-
 def _threshold_reason(rule: Rule, _: Collection[str]) -> Iterator[Remark]:
     for number, entry in enumerate(rule.raises):
         if not entry.because:
@@ -144,5 +138,5 @@ def _no_gate(rule: Rule, _: Collection[str]) -> Iterator[Remark]:
             )
 
 
-ERRORS: tuple[Check, ...] = (_who_started, _our_side, _sampled_rule, _distinct_only, _available)
+ERRORS: tuple[Check, ...] = (_who_started, _our_side, _sampled_rule, _distinct_only)
 WARNINGS: tuple[Check, ...] = (_threshold_reason, _lookalikes, _both_ways, _unused, _never, _no_gate)

@@ -11,6 +11,7 @@ from abusewatch.detect.coded.seat import Seat
 from abusewatch.detect.compile import Condition, compile_groups, compile_rows, compile_values
 from abusewatch.detect.expression import names
 from abusewatch.detect.gate import implied
+from abusewatch.detect.history import History
 from abusewatch.detect.hot import Held, Hot, among, reaching
 from abusewatch.detect.matching import Matching
 from abusewatch.detect.measures import F64, Groups, Mask
@@ -83,13 +84,15 @@ class Runner:
         self.rule = rule
         match = rule.match
         self._matching = Matching(rule)
-        self._measures = [_CompiledMeasure(m, match.window_secs) for m in rule.measures.values()]
+        self._measures = [_CompiledMeasure(m, match.window_secs) for m in rule.measures.values() if not m.of]
+        self._histories = [(m.name, m.of, History(m.history_secs, m.season)) for m in rule.measures.values() if m.of]
         self.seat = Seat(rule.program) if rule.program else None
         self._raises: list[tuple[Raise, Condition]] = [(each, compile_groups(each.when)) for each in rule.raises]
         usable = frozenset(m.name for m in rule.measures.values() if m.function in LINEAR | COUNTED)
         self.bounds = alternatives([each.when for each in rule.raises], usable)
         self._gated = [m for m in self._measures if any(m.name in gate for gate in self.bounds)]
-        gates = self.bounds if gated else ()
+        # What is usual for a group must be known of the quiet hours too, so a rule that asks for it keeps the rows of all.
+        gates = self.bounds if gated and not self._histories else ()
         conversation = match.on == "conversation"
         # What the other side started may weigh in a judgement, as answers do, but it is no evidence against ours.
         mixed = not conversation or "initiator" not in implied(match.where)
@@ -200,12 +203,16 @@ class Runner:
         if end_us < self._next_us and not last:
             return
         self._next_us = end_us - end_us % self._step_us + self._step_us
+        for _, _, history in self._histories:
+            history.begin(end_us)
         waited = end_us - self.wait_us
         for at_us in range(waited, end_us + 1, self._pane_us) if last else (waited,):
             slots = self.window.candidates(at_us)
             rows = self.window.rows_of(slots, at_us) if len(slots) else {}
             if rows:
-                yield self.weigh(at_us, rows)
+                weighed = self.weigh(at_us, rows)
+                self._remember(weighed)
+                yield weighed
 
     def window_rows(self, firings: list[Firing], end_us: int) -> Columns:
         """The rows in the window of the groups of some firings."""
@@ -228,7 +235,14 @@ class Runner:
         values["span_minutes"] = self._span_minutes(rows, groups)
         if self.seat:
             values |= self.seat.over(rows, groups)
+        for name, _, history in self._histories:
+            values[name] = history.usual(rows["group"][starts], end_us)
         return Weighed(end_us, rows, groups, values)
+
+    def _remember(self, weighed: Weighed) -> None:
+        group = weighed.rows["group"][weighed.groups.starts]
+        for _, of, history in self._histories:
+            self.window.shed_rows += history.note(group, weighed.values[of], weighed.end_us)
 
     def _in_proportion(self, rows: Columns, groups: Groups, fair: Mask, values: Mapping[str, F64]) -> dict[str, F64]:
         """Different values as they stand to each other among the rows that are fair, and together as many as are proved: none more than was counted."""
@@ -245,11 +259,17 @@ class Runner:
         best = np.full(weighed.groups.count, -1)
         for n, (_, holds) in enumerate(self._raises):
             # Raises stand from the mildest to the gravest; the last that holds counts.
-            best[holds(values)] = n
+            best[holds(values) & self._usual_is_known(n, values)] = n
         for g in np.flatnonzero(known & (best >= 0)).tolist():
             first = weighed.groups.starts[g]
             reason = self._raises[best[g]][0]
-            yield Firing(int(rows["group"][first]), int(rows["slot"][first]), reason, {name: float(v[g]) for name, v in values.items()})
+            yield Firing(int(rows["group"][first]), int(rows["slot"][first]), reason, {name: float(v[g]) for name, v in values.items() if not np.isnan(v[g])})
+
+    def _usual_is_known(self, n: int, values: Mapping[str, F64]) -> Mask | bool:
+        """Of which groups all baselines are known that a raise names: `not servers < 5 * usual` holds of no number as well."""
+        named = names(self._raises[n][0].when)
+        unknown = [np.isnan(values[name]) for name, _, _ in self._histories if name in named]
+        return ~np.logical_or.reduce(unknown) if unknown else True
 
     def _span_minutes(self, rows: Columns, groups: Groups) -> F64:
         step = rows["block_us"] // self._step_us if self._step_us else rows["block_us"]

@@ -64,9 +64,11 @@ def test_what_can_be_zero(source, least):
 def test_baseline_names_a_measure_above():
     usual = measure("baseline(servers, 14d, same_hour)", above={"servers": measure("sum(packets)")})
     assert (usual.of, usual.history_secs, usual.season, usual.type.unit) == ("servers", 14 * 86400, "same_hour", PACKETS)
-    for wrong in ("baseline(other, 14d, same_hour)", "baseline(servers, 14, same_hour)", "baseline(servers, 14d, tuesday)"):
+    for wrong in ("baseline(other, 14d, same_hour)", "baseline(servers, 14, same_hour)", "baseline(servers, 14d, tuesday)", "baseline(servers, 2d, same_hour)"):
         with pytest.raises(RuleError):
             measure(wrong, above={"servers": measure("count()")})
+    with pytest.raises(RuleError, match="a baseline of a baseline"):
+        measure("baseline(usual, 14d, same_hour)", above={"usual": usual})
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Every function stands in the documentation with its usage."""
 
-from abusewatch.detect.functions import EXTREMES, FLAG_TESTS, MEASURES, NOT_YET, SEASONS
+from abusewatch.detect.functions import EXTREMES, FLAG_TESTS, MEASURES, SEASONS
 
 
 def test_the_documentation_lists_every_function(root):
@@ -11,7 +11,3 @@ def test_the_documentation_lists_every_function(root):
         assert f"| `{usage}` | {says} |" in text
     assert all(f"`{usage}`" in text for usage in EXTREMES.values())
     assert all(f"`{season}`" in text for season in SEASONS)
-
-
-def test_what_is_not_yet_there_exists():
-    assert set(MEASURES) >= NOT_YET
