@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from abusewatch.model.flow import I64, U64
 from abusewatch.windows.order import Index, starts_of
 
 F64 = NDArray[np.float64]
@@ -118,9 +119,15 @@ def share_within(groups: Groups, mask: Mask, values: F64, plus: float, part: flo
     return share(groups, mask, near)
 
 
-def concurrent(groups: Groups, mask: Mask, start: F64, end: F64) -> F64:
+def concurrent(groups: Groups, mask: Mask, start: I64, end: I64) -> F64:
     """Most rows open at one time."""
     at = np.flatnonzero(mask)
+    first, span = (int(start[at].min()), int(end[at].max() - start[at].min())) if len(at) else (0, 0)
+    bits = span.bit_length()
+    if bits + groups.count.bit_length() <= 64 and (groups.weight[at] == 1).all():
+        prefix = groups.number[at].astype(np.uint64) << np.uint64(bits)
+        opened, closed = (prefix | (when[at] - first).astype(np.uint64) for when in (start, end))
+        return _most_open(groups, opened, closed, bits)
     number = np.concatenate((groups.number[at], groups.number[at]))
     when = np.concatenate((start[at], end[at]))
     step = np.concatenate((groups.weight[at], -groups.weight[at]))
@@ -131,4 +138,15 @@ def concurrent(groups: Groups, mask: Mask, start: F64, end: F64) -> F64:
     begins = starts_of(number)
     before = np.concatenate(([0.0], running))[begins]
     np.maximum.at(top, number, running - np.repeat(before, np.diff(np.append(begins, len(number)))))
+    return top
+
+
+def _most_open(groups: Groups, opened: U64, closed: U64, bits: int) -> F64:
+    """The same of rows that stand for themselves, by group and time in one number: at each opening, who has opened so far less who closed before it."""
+    opened, closed = np.sort(opened), np.sort(closed)
+    running = np.arange(1, len(opened) + 1) - np.searchsorted(closed, opened)  # whoever is of a group before has closed
+    number = opened >> np.uint64(bits)
+    begins = starts_of(number)
+    top = np.zeros(groups.count)
+    top[number[begins].astype(np.intp)] = np.maximum.reduceat(running, begins) if len(begins) else 0
     return top

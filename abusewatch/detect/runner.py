@@ -356,7 +356,7 @@ class _CompiledMeasure:
         if m.function == "count":
             return _proved(rows, groups, mask, measures.count(groups, mask))
         if m.function == "concurrent":
-            return _proved(rows, groups, mask, measures.concurrent(groups, mask, rows["start_us"] / SECOND, rows["end_us"] / SECOND))
+            return _proved(rows, groups, mask, measures.concurrent(groups, mask, rows["start_us"], rows["end_us"]))
         return OVER_VALUES[m.function](groups, mask, rows[self._column], m)
 
     def _linear(self, rows: Columns, groups: Groups, mask: np.ndarray, value: F64) -> F64:

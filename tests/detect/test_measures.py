@@ -47,11 +47,22 @@ def test_measures_equal_the_naive_ones(rows):
 def test_concurrent_is_the_most_open_at_once(rows):
     groups, _, _, _ = build([(g, 0, True) for g, _, _ in rows])
     rows = sorted(rows, key=lambda r: r[0])
-    start, end = np.array([r[1] for r in rows], float), np.array([r[1] + r[2] for r in rows], float)
+    start, end = np.array([r[1] for r in rows]), np.array([r[1] + r[2] for r in rows])
     found = measures.concurrent(groups, np.ones(len(rows), bool), start, end).tolist()
+    thrice = Groups(groups.starts, groups.number, np.full(len(rows), 3.0))
+    assert measures.concurrent(thrice, np.ones(len(rows), bool), start, end).tolist() == [3 * each for each in found]  # rows that stand for others: the other way
     for n, g in enumerate(sorted({r[0] for r in rows})):
         mine = [(s, s + d) for h, s, d in rows if h == g]
         assert found[n] == max(sum(s <= t <= e for s, e in mine) for t, _ in mine)
+
+
+def test_concurrent_of_some_rows_and_of_none():
+    groups = Groups(np.array([0, 2]), np.array([0, 0, 1]), np.ones(3))
+    start, end = np.array([0, 5, 1 << 62]), np.array([9, 6, 1 << 62])
+    assert measures.concurrent(groups, np.array([True, True, False]), start, end).tolist() == [2, 0]
+    assert measures.concurrent(groups, np.array([False, False, True]), start, end).tolist() == [0, 1]
+    assert measures.concurrent(groups, np.array([True, True, True]), start, end).tolist() == [2, 1]  # too far apart for one number
+    assert measures.concurrent(groups, np.zeros(3, bool), start, end).tolist() == [0, 0]
 
 
 @pytest.mark.parametrize(("k", "bound"), [(0, 0), (1, 0), (3, 0.15), (5, 0.69), (10, 2.9), (20, 8.9), (50, 31), (100, 72), (500, 434)])
