@@ -2,8 +2,8 @@
 
     python -m benchmarks.capture [PACKETS]
 
-The capture is a provider's edge (`packets.py`), frames cut at 128 octets. All times are processor time of one core, user and system, the best of
-some runs. tcpdump only copies, capinfos only counts; dpkt reads headers; nfstream (`pip install nfstream`) and argus (Debian argus-server) make flows.
+The capture is a provider's edge (`packets.py`), five million frames cut at 128 octets; a second one, of conversations ten times as long, shows how a replay
+depends on them: reading costs by packet, the rules cost by flow record. All times are processor time of one core, user and system, the best of some runs. tcpdump only copies, capinfos only counts; dpkt reads headers; nfstream (`pip install nfstream`) and argus (Debian argus-server) make flows.
 Programs that are not installed are left out.
 """
 
@@ -18,8 +18,10 @@ import tempfile
 
 from benchmarks import packets
 
+PACKETS = 5_000_000
 FEW = 50_000
-"""Packets for those that take more than ten microseconds for one."""
+"""Packets for those that take more than five microseconds for one."""
+LONG = 10 * packets.FLOWS_EACH
 
 OURS = """
 import resource, sys, time
@@ -38,7 +40,7 @@ def flows():
 def replay():
     return judge(taken(Inputs([path])), rules, inventory.of_prefixes(own)).records
 best = 1e9
-for _ in range(5):
+for _ in range(4):
     begun = time.process_time()
     done = {"batches": batches, "flows": flows, "replay": replay}[what]()
     best = min(best, time.process_time() - begun)
@@ -98,12 +100,13 @@ def say(name, count, secs):
 
 
 def main():
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else PACKETS
     measured, memory = {}, 0
     with tempfile.TemporaryDirectory() as folder:
-        path, few = pathlib.Path(folder, "snap128.pcap"), pathlib.Path(folder, "few.pcap")
+        path, few, long = (pathlib.Path(folder, f"{name}.pcap") for name in ("snap128", "few", "long"))
         packets.write(path, count)
         packets.write(few, min(count, FEW))
+        packets.write(long, count, each=LONG)
         print(f"capture: {path.stat().st_size / 1e6:.0f} MB")
         for what, name in (("batches", "headers to columns"), ("flows", "to flow records"), ("replay", "replay with all rules")):
             for compiled in (True, False):
@@ -112,7 +115,10 @@ def main():
                 measured[what, compiled] = secs / count
                 say(f"abusewatch, {name}, {'compiled' if compiled else 'numpy'}", count, secs)
                 if what == "flows" and compiled:
-                    print(f"flow records: {done:,}")
+                    print(f"flow records: {done:,}, one of {count / done:.1f} packets")
+        secs, done, _ = ours(long, "replay", compiled=True)
+        say("abusewatch, replay, long conversations", count, secs)
+        print(f"flow records: {done:,}, one of {count / done:.1f} packets")
         for name, command, file in peers(path, few):
             out, secs = min((child(command) for _ in range(2 if file is few else 3)), key=lambda found: found[1])
             if name.startswith("dpkt"):

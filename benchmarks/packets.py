@@ -1,6 +1,6 @@
 """A capture of a provider's edge, made by columns: what its packets are like is said here, and nothing is drawn twice.
 
-Flows have 14 packets each on average, most of them few and some of them thousands, both directions of a connection; a tenth is IPv6, a tenth lies in
+Flows have 14 packets each on average (`each`), most of them few and some of them thousands, both directions of a connection; a tenth is IPv6, a tenth lies in
 a VLAN. One in eight is a probe that nobody answers. Frames are cut at the snap length.
 """
 
@@ -10,18 +10,18 @@ FLOWS_EACH = 14
 CUSTOMERS = 5_000
 OWN4, OWN6 = "198.18.0.0/15", "2001:db8::/32"
 SECONDS = 30
-"""A million packets in that time are the rate of a busy link of a small provider."""
+"""Five million packets in that time are the rate of a busy link of a provider."""
 PORTS, SHARES = (443, 80, 53, 22, 25, 993), (0.6, 0.12, 0.15, 0.03, 0.04, 0.06)
 SYN, ACK, PSH, FIN = 2, 16, 8, 1
 
 RECORD = np.dtype([("seconds", "<u4"), ("micros", "<u4"), ("captured", "<u4"), ("original", "<u4")])
 
 
-def write(path, count, snap=128, seed=1):
+def write(path, count, snap=128, seed=1, each=FLOWS_EACH):
     """Write a pcap file of `count` packets in the order of time."""
     rng = np.random.default_rng(seed)
-    flow, number, of = _packets(rng, count)
-    flows = _flows(rng, int(flow.max()) + 1)
+    flow, number, of = _packets(rng, count, each)
+    flows = _flows(rng, int(flow.max()) + 1, 0.05 * FLOWS_EACH / each)
     flows["probe"] = np.bincount(flow, minlength=len(flows["probe"])) == 1
     back = (number % 2 == 1) & ~flows["probe"][flow]
     when = flows["begin"][flow] + number * flows["gap"][flow]
@@ -34,22 +34,22 @@ def write(path, count, snap=128, seed=1):
             file.write(_records(rng, flows, flow[part], number[part], of[part], back[part], when[part], snap))
 
 
-def _packets(rng, count):
+def _packets(rng, count, each):
     size = np.empty(0, np.int64)
     while size.sum() < count:
-        more = np.clip(rng.lognormal(1.8, 1.3, count // FLOWS_EACH + 1), 1, 20_000).astype(np.int64)
+        more = np.clip(rng.lognormal(1.8, 1.3, count // each + 1) * each / FLOWS_EACH, 1, 20_000).astype(np.int64)
         size = np.concatenate((size, np.where(rng.random(len(more)) < 0.125, 1, more)))
     flow = np.repeat(np.arange(len(size)), size)[:count]
     first = np.cumsum(size) - size
     return flow, np.arange(count) - first[flow], size[flow]
 
 
-def _flows(rng, n):
+def _flows(rng, n, gap):
     port = rng.choice(np.array(PORTS), n, p=SHARES)
     return {
         "own": np.minimum(rng.pareto(1.1, n) * 20, 1e9).astype(np.int64) % CUSTOMERS * 17, "peer": rng.integers(0x0B00_0000, 0xB000_0000, n),
         "port": port, "local": rng.integers(1024, 65536, n), "udp": port == 53, "six": rng.random(n) < 0.1, "vlan": rng.random(n) < 0.1,
-        "out": rng.random(n) < 0.5, "begin": rng.random(n) * SECONDS, "gap": rng.exponential(0.05, n), "probe": np.zeros(n, bool),
+        "out": rng.random(n) < 0.5, "begin": rng.random(n) * SECONDS, "gap": rng.exponential(gap, n), "probe": np.zeros(n, bool),
     }  # fmt: skip
 
 

@@ -1,4 +1,5 @@
-/* Sends the frames of a pcap file (little-endian, microseconds) round and round to an interface.
+/* Sends the frames of a pcap file (little-endian, microseconds) round and round to an interface, with other ephemeral ports in each round, so that
+   what one round was spares the receiver nothing in the next. Checksums stay as they are: nobody on the way looks at them.
    packetsender INTERFACE FILE COUNT RATE   (RATE 0: as fast as it goes); prints what was sent and in which time. */
 #define _GNU_SOURCE
 #include <net/if.h>
@@ -11,7 +12,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
-enum { MOST = 1 << 20, BATCH = 64 };
+enum { MOST = 1 << 20, BATCH = 64, LOWEST = 1024 };
 
 static double now(void) {
     struct timespec t;
@@ -19,8 +20,20 @@ static double now(void) {
     return t.tv_sec + t.tv_nsec * 1e-9;
 }
 
+/* Where the ephemeral port of a frame of ours stands (benchmarks/packets.py: TCP or UDP behind at most one tag, no options, services below 1024). */
+static uint8_t *ephemeral(uint8_t *frame) {
+    int at = frame[12] == 0x81 && frame[13] == 0 ? 18 : 14;
+    uint8_t *port = frame + at + (frame[at] >> 4 == 6 ? 40 : 20);
+    return (port[0] << 8 | port[1]) >= LOWEST ? port : port + 2;
+}
+
+static void another(uint8_t *port) {
+    unsigned next = LOWEST + ((port[0] << 8 | port[1]) - LOWEST + 977) % (65536 - LOWEST);
+    port[0] = next >> 8, port[1] = next & 255;
+}
+
 int main(int argc, char **argv) {
-    static uint8_t *frame[MOST];
+    static uint8_t *frame[MOST], *port[MOST];
     static uint32_t length[MOST];
     uint32_t head[4], frames = 0;
     if (argc != 5) return fprintf(stderr, "packetsender INTERFACE FILE COUNT RATE\n"), 2;
@@ -30,6 +43,7 @@ int main(int argc, char **argv) {
         length[frames] = head[2];
         frame[frames] = malloc(head[2]);
         if (fread(frame[frames], head[2], 1, file) != 1) break;
+        port[frames] = ephemeral(frame[frames]);
         frames++;
     }
     if (!frames) return fprintf(stderr, "no frames\n"), 2;
@@ -45,6 +59,7 @@ int main(int argc, char **argv) {
     while (sent < count) {
         int n = count - sent < BATCH ? (int)(count - sent) : BATCH;
         for (int i = 0; i < n; i++) {
+            if (sent + i >= frames) another(port[(sent + i) % frames]);
             part[i].iov_base = frame[(sent + i) % frames];
             part[i].iov_len = length[(sent + i) % frames];
             message[i].msg_hdr.msg_iov = &part[i];
