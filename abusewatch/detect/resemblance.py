@@ -170,7 +170,7 @@ def document() -> str:
     """Write docs/look-alikes.md."""
     shown = "".join(f"| {CLASSES[one.name]} | {_kinds(one.kinds)} | {one.words} |\n" for one in BEHAVIOURS)
     known = "".join(f"| `{role}` | {_kinds(kinds)} |\n" for role, kinds in BY_ROLE.items())
-    return HEAD + shown + BETWEEN + known
+    return HEAD + shown + BETWEEN + known + BEYOND
 
 
 def _kinds(kinds: Collection[str]) -> str:
@@ -199,4 +199,20 @@ A role in the inventory that does not silence the rule, but explains such traffi
 
 | role | where the kind is |
 |---|---|
+"""
+BEYOND = """
+## What flows cannot tell
+
+These are accused unless their role is known (`abusewatch roles suggest` proposes some) or they are excepted (`abusewatch allow add PREFIX --rule ID`):
+
+- What polls a git server twenty times a minute with an old version of SSH (`ssh-login-attack`): sessions of one size in which the client sends less
+  than 5,000 bytes are what tools leave that try passwords. Newer versions of SSH greet each other with more.
+- Who knocks at ports of twenty hosts in five minutes (`address-scan`): a knock is a SYN to which nobody answers. That the same hosts answer on another
+  port a moment later is another group.
+- A Tor exit, a VPN exit, a proxy (every rule): what its users do leaves from its address, so their scan is a scan.
+- A VPN exit or a NAT in the first twenty seconds of its work (`address-scan`): who does not answer is known after five seconds, who does when the
+  conversation ends, or after a minute. So at first more have failed than have not. A restart of the daemon is no such beginning, as routers go on to
+  tell of what ends.
+- A tunnel into which traffic is mirrored (ERSPAN), or whose other direction takes another way (`protocol-flood`): nothing comes back.
+- A peer-to-peer program with a network stack of its own (`random-scan`): the others repeat after a second what nobody answered.
 """
