@@ -6,7 +6,7 @@ from abusewatch.model import address
 from abusewatch.model.flow import FlowBatch, batch_of
 
 LETTERS = {"F": 1, "S": 2, "R": 4, "P": 8, "A": 16, "U": 32, ".": 0}
-PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1, "icmp6": 58, "sctp": 132}
+PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1, "icmp6": 58, "sctp": 132, "gre": 47, "esp": 50}
 T0 = 1_767_571_200
 
 

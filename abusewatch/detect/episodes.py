@@ -20,7 +20,9 @@ from abusewatch.model.finding import Detection, Estimate, Finding, iso
 from abusewatch.model.rows import Columns
 from abusewatch.windows.order import mix, order_of, starts_of
 
-PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 47: "gre", 58: "icmp6", 132: "sctp"}
+PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 47: "gre", 50: "esp", 58: "icmp6", 132: "sctp"}
+PORTED = frozenset({6, 17, 33, 132})
+"""TCP, UDP, DCCP and SCTP."""
 SAMPLE = 5
 DAY_US = 86_400 * SECOND
 UPDATE_US = 60 * SECOND  # a finding that goes on is told again this often; its totals are exact whenever it is
@@ -242,8 +244,8 @@ def _detection(episode: Episode, offender: str, customer: Customer | None, cover
 
 
 def _most(counter: "Counter[int]", protocol: int) -> tuple[int, ...]:  # type: ignore[name-defined]  # noqa: F821
-    """Up to twenty ports, most frequent first, ties in numeric order; ICMP has none."""
-    if protocol in {1, 58}:
+    """Up to twenty ports, most frequent first, ties in numeric order; few protocols have any."""
+    if protocol not in PORTED:
         return ()
     return tuple(port for port, _ in sorted(counter.items(), key=lambda item: (-item[1], item[0]))[:20])
 

@@ -20,7 +20,7 @@ KINDS: dict[str, Kind] = {
     "login_attack": Kind("connection/login_attack", operator_mail=True, phrase="guessing passwords"),
     "password_spray": Kind("connection/login_attack", operator_mail=True, phrase="trying passwords on many hosts"),
     "syn_flood": Kind("connection/ddos", operator_mail=True, phrase="flooding with TCP SYN packets"),
-    "udp_flood": Kind("connection/ddos", operator_mail=True, phrase="flooding with UDP packets"),
+    "udp_flood": Kind("connection/ddos", operator_mail=True, phrase="flooding with UDP packets or the like"),
     "icmp_flood": Kind("connection/ddos", operator_mail=True, phrase="flooding with ICMP packets"),
     "tcp_flood": Kind("connection/ddos", operator_mail=True, phrase="flooding with TCP packets"),
     "http_flood": Kind("connection/ddos", operator_mail=True, phrase="flooding a web server with connections"),

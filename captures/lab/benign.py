@@ -361,3 +361,30 @@ def benign_authority(lab: Lab) -> None:
     """Sixty resolvers, one after the other."""
     for number in range(1, 61):
         lab.internet.run("dnsperf", "-s", v4(20), "-a", f"203.0.113.{number}", "-d", lab.scratch / "asked.txt", "-n", 1, "-Q", 80, shown=number == 1)
+
+
+INNER = ("2001:db8:7::1", "2001:db8:7::2")
+
+
+def tunnel(lab: Lab) -> None:
+    """A GRE tunnel between two sites, IPv6 inside, with iperf3 at the far end."""
+    far, near = "203.0.113.10", v4(20)
+    customer = lab.customer(20, mbit=20)
+    customer.start("python3", lab.tools / "gre_tunnel.py", near, far, f"{INNER[0]}/64")
+    lab.internet.start("python3", lab.tools / "gre_tunnel.py", far, near, f"{INNER[1]}/64")
+    wait(2)
+    lab.internet.start("iperf3", "-s", "-B", INNER[1], shown=False)
+    servers.listening(lab.internet, INNER[1], 5201)
+
+
+@scenario(
+    tunnel,
+    shows="A GRE tunnel between two sites: six seconds of upload over TCP, then six of datagrams in one direction, 9 Mbit/s each.",
+    packages=("iperf3",),
+    customers=(20,),
+    remark="The ends of the tunnel are captures/lab/tools/gre_tunnel.py, since the kernel of the lab has no GRE.",
+)
+def benign_tunnel(lab: Lab) -> None:
+    """Ten thousand packets of GRE one way, acknowledgements and reports the other."""
+    for kind in ((), ("-u", "-l", 1200)):
+        lab.customers[20].run("iperf3", "-c", INNER[1], "-b", "9M", "-t", 6, *kind)

@@ -30,6 +30,17 @@ def tcp_flood_ack(lab: Lab) -> None:
     lab.customers[10].run("hping3", "-q", "-I", "eth0", "-A", "-p", 80, "-i", "u500", "-c", 11500, OPERATOR_A, seconds=30)
 
 
+@scenario(
+    silent_victim,
+    shows="hping3 sends about 1,800 packets of protocol 47 (GRE) a second to one host.",
+    packages=("hping3",),
+    findings=(Expected("protocol-flood", "udp_flood", OFFENDER),),
+)
+def gre_flood(lab: Lab) -> None:
+    """Ten thousand packets, none of which is a tunnel's."""
+    lab.customers[10].run("hping3", "-q", "-I", "eth0", "--rawip", "-H", 47, "-d", 512, "-i", "u500", "-c", 10000, OPERATOR_A, seconds=30)
+
+
 def silent_network(lab: Lab) -> None:
     """A network that has ceased to answer."""
     lab.customer(10)

@@ -32,6 +32,40 @@ def address_scan_masscan(lab: Lab) -> None:
                           "--router-mac", LINK_MACS[0].replace(":", "-"), "--wait", 2)  # fmt: skip
 
 
+def at_random(lab: Lab, ports: str) -> None:
+    """About 850 probes at sixty a second, spread over all ports of 131,072 addresses."""
+    lab.customers[10].run("masscan", "198.18.0.0/15", "-p", ports, "--shards", "1/10000000", "--rate", 60, "-e", "eth0", "--source-ip", OFFENDER,
+                          "--router-mac", LINK_MACS[0].replace(":", "-"), "--wait", 2)  # fmt: skip
+
+
+def half_network(lab: Lab) -> None:
+    """A benchmark network of which a quarter refuses and the rest is silent."""
+    lab.customer(10)
+    lab.silent("198.18.0.0/16", "198.19.0.0/17")
+
+
+@scenario(
+    half_network,
+    shows="masscan looks for anything: every probe goes to another host and another port; three of four hosts are unused.",
+    packages=("masscan",),
+    findings=(Expected("random-scan", "port_scan", OFFENDER, (), 300),),
+)
+def random_scan(lab: Lab) -> None:
+    """No port and no host is asked twice."""
+    at_random(lab, "1-65535")
+
+
+@scenario(
+    half_network,
+    shows="masscan looks for anything over UDP: every datagram goes to another host and another port; three of four hosts are unused.",
+    packages=("masscan",),
+    findings=(Expected("random-scan-udp", "port_scan", OFFENDER, (), 300),),
+)
+def random_scan_udp(lab: Lab) -> None:
+    """The same over UDP; who is there refuses by ICMP."""
+    at_random(lab, "U:1-65535")
+
+
 @scenario(
     populated_network,
     shows="nmap looks for SNMP on 200 addresses of one network over UDP.",

@@ -372,6 +372,92 @@ def port_scan():
     yield Edge("seven answer on the same number of the other protocol", "", ports(7, first=1000, gap=0.2, protocol="udp", **REPLIED | {"flags": "."}) + ports(20, begin=10))
 
 
+def at_random(n, *, begin=0.0, gap=0.5, first=0, port=2000, step=7, to=None, protocol="tcp", packets=1, octets=60, answer="unanswered", flags="S", **more):
+    """Each to another host and another port."""
+    more |= {"protocol": protocol, "packets": packets, "octets": octets, "answer": answer, "flags": flags, "secs": 0.0}
+    return both(talk(begin + k * gap, to or host(first + k), port + step * k, sport=20_000 + first + k, **more) for k in range(n))
+
+
+def random_scan():
+    yield Edge("forty", "medium", at_random(40))
+    yield Edge("thirty-nine", "", at_random(39))
+    yield Edge("just in time", "medium", at_random(40, gap=7))
+    yield Edge("twice as slow", "", at_random(40, gap=13))
+    yield Edge("asked again after a second, as systems do", "", at_random(90, packets=2))
+    yield Edge("most of them asked once", "medium", at_random(40) + at_random(30, first=100, begin=0.2, packets=2))
+    yield Edge("refused", "", at_random(90, answer="refused"))
+    yield Edge("answered and never acknowledged", "medium", at_random(40, answer="answered", back=1))
+    yield Edge("four are answered", "medium", at_random(4, first=200, gap=0.2, answer="answered", flags="SPAF", packets=9) + at_random(40, begin=2))
+    yield Edge("five are answered", "", at_random(5, first=200, gap=0.2, answer="answered", flags="SPAF", packets=9) + at_random(40, begin=2))
+    yield Edge("answered, ended without an acknowledgement", "medium", at_random(40) + at_random(30, first=100, begin=0.2, answer="answered", flags="SR", packets=2))
+    yield Edge("two hosts to a port", "medium", at_random(20) + at_random(20, first=20, begin=0.2))
+    yield Edge("three hosts to a port", "", at_random(15) + at_random(15, first=15, begin=0.2) + at_random(15, first=30, begin=0.3))
+    yield Edge("one host", "", at_random(90, to=OUT))
+    yield Edge("what remains of connections", "", at_random(90, flags="F"))
+    yield Edge("udp", "", at_random(90, protocol="udp"))
+    yield Edge("the other side", "", both(talk(k / 2, OWN, 2000 + k, src=host(k), sport=20_000, packets=1, answer="unanswered", flags="S") for k in range(90)))
+    yield Edge("four hundred", "high", at_random(400, gap=0.6))
+    yield Edge("one less than four hundred", "medium", at_random(399, gap=0.6))
+    few = {"first": 600, "gap": 0.1, "answer": "answered", "flags": "SPAF", "packets": 9}
+    yield Edge("four hundred, as many are answered as may", "high", at_random(44, **few) + at_random(400, begin=10, gap=0.6))
+    yield Edge("four hundred, one more is answered", "", at_random(45, **few) + at_random(400, begin=10, gap=0.6))
+    yield Edge("four hundred, two hosts to a port", "high", at_random(200, gap=0.6) + at_random(200, first=200, begin=0.2, gap=0.6))
+    yield Edge("four hundred, three hosts to a port", "", both(at_random(134, first=134 * k, begin=0.2 * k, gap=0.6) for k in range(3)))
+
+
+def random_scan_udp():
+    def known(n, **more):
+        """To so many well-known ports."""
+        return at_random(n, first=700, begin=0.2, port=300, protocol="udp", **more)
+
+    base = {"protocol": "udp"}
+    replied = {"answer": "answered", "gap": 0.2, "first": 500}
+    yield Edge("two hundred", "medium", known(2) + at_random(198, **base))
+    yield Edge("one less", "", known(4) + at_random(195, **base))
+    yield Edge("refused by ICMP or not, nobody answers", "medium", known(4) + at_random(200, **base))
+    yield Edge("just in time", "medium", known(4) + at_random(196, gap=1.4, **base))
+    yield Edge("twice as slow", "", known(4) + at_random(196, gap=2.8, **base))
+    yield Edge("ten answer", "medium", known(4) + at_random(10, **base | replied) + at_random(196, begin=3, **base))
+    yield Edge("eleven answer", "", known(4) + at_random(11, **base | replied) + at_random(196, begin=3, **base))
+    yield Edge("two hosts to a port", "medium", known(4) + at_random(98, **base) + at_random(98, first=98, begin=0.1, **base))
+    yield Edge("three hosts to a port", "", known(4) + both(at_random(66, first=66 * k, begin=0.1 * k, **base) for k in range(3)))
+    yield Edge("one well-known port in two hundred", "", known(1) + at_random(220, **base))
+    yield Edge("two in two hundred and fifty", "", known(2) + at_random(248, **base))
+    yield Edge("well-known ports that answer", "", known(1) + at_random(220, **base) + known(5, answer="answered"))
+    yield Edge("ports from 1024", "", at_random(6, first=700, begin=0.2, port=1024, **base) + at_random(220, **base))
+    yield Edge("ports up to 1023", "medium", at_random(4, first=700, begin=0.2, port=1020, step=1, **base) + at_random(200, **base))
+    yield Edge("short questions", "medium", known(4, octets=599) + at_random(200, octets=599, **base))
+    yield Edge("long datagrams", "", known(4, octets=600) + at_random(250, octets=600, **base))
+    yield Edge("two short ones each", "medium", known(4, octets=1100, packets=2) + at_random(200, octets=1100, packets=2, **base))
+    yield Edge("tcp", "", at_random(4, first=700, begin=0.2, port=300) + at_random(220))
+    yield Edge("one host", "", known(4, to=OUT) + at_random(250, to=OUT, **base))
+    yield Edge("the other side", "", both(talk(k / 2, OWN, 300 + 7 * k, src=host(k), sport=20_000, packets=1, protocol="udp", answer="unanswered") for k in range(250)))
+
+
+def protocol_flood():
+    def run(packets, *, protocol="gre", secs=20, **more):
+        """So many packets, evenly over some seconds."""
+        return both(volley(packets // secs + (packets % secs if k == 0 else 0), protocol=protocol, port=0, sport=0, halves=1, begin=0.1 + k, **more) for k in range(secs))
+
+    back = {"port": 0, "sport": 0, "protocol": "gre"}
+    for protocol in ("gre", "esp", "sctp"):
+        yield Edge(f"nine thousand of {protocol}", "high", run(9000, protocol=protocol))
+    yield Edge("one less", "", run(8999))
+    for protocol in ("tcp", "udp", "icmp", "icmp6"):
+        yield Edge(f"{protocol} is another rule's", "", run(30_000, protocol=protocol, flags="A"))
+    yield Edge("in half a minute", "high", run(9000, secs=25))
+    yield Edge("in a minute", "", run(9000, secs=50))
+    yield Edge("a word from the other end", "", run(30_000) + answers(1, **back))
+    yield Edge("of another protocol is none", "high", run(9000) + answers(50, protocol="udp"))
+    yield Edge("half to another host", "", run(8000) + run(8000, dst=OUT2))
+    yield Edge("the other side sends", "", run(30_000, src=OUT, dst=OWN))
+    yield Edge("what comes back is not sent", "", run(6000) + answers(6000, **back))
+    yield Edge("multicast", "", run(30_000, dst="224.0.0.5"))
+    yield Edge("multicast of IPv6", "", run(30_000, dst="[ff3e::1]", src="[2001:db8:42::7]"))
+    yield Edge("two hundred in a sample prove it", "high", run(320), sampling=1000)
+    yield Edge("less does not", "", run(200), sampling=1000)
+
+
 def slow_scan():
     base = {"gap": 60.0}
     yield Edge("sixty in an hour", "low", asked(60, **base))
@@ -435,6 +521,12 @@ def syn_flood():
     yield Edge("answers from many ports", "high", volley(3000) + both(answers(1, port=20_000 + k) for k in range(20)))
     yield Edge("answers of another protocol are none", "high", volley(3000) + answers(2000, protocol="udp"))
     yield Edge("resets that acknowledge nothing", "", volley(9000, flags="R"))
+    many = [{"port": 9000 + k} for k in range(17)]
+    yield Edge("so many that ports do not matter", "high", both(volley(200_000 // 17 + 1, **each) for each in many))
+    yield Edge("nearly so many", "", both(volley(199_000 // 17, **each) for each in many))
+    yield Edge("SYN with data, to many ports", "high", both(volley(177, octets=100, **each) for each in many))
+    yield Edge("with less", "", both(volley(177, octets=99, **each) for each in many))
+    yield Edge("what comes back is not what is sent", "", both(volley(177, **each) for each in many) + answers(1, octets=900_000, port=9000))
 
 
 def tcp_flood():
@@ -757,6 +849,17 @@ def smtp_spam():
     yield Edge("short, one apart is alike", "", sized([5, 6] * 9))
     yield Edge("short, two apart is not", "medium", sized([5, 5, 7] * 6))
     yield Edge("short, of twenty-five one differs", "", sized([5] * 24 + [9]))
+
+    def turned_away(n, servers, *, gap=5.0, first=0, sport=20_000, **more):
+        """Short sessions, all alike, with each server in turn; the first tenth of the servers is gone."""
+        gone, some = delivered(-(-servers // 10), first=first + 500, begin=0.5, packets=2, answer="unanswered", flags="S", sport=58_000), -(-servers // 10)
+        return gone + sessions(n - some, to=hosts(servers - some, first), gap=gap, begin=1.0, port=25, packets=(5,), sport=sport, **more)
+
+    yield Edge("turned away sixty times", "medium", turned_away(60, 20))
+    yield Edge("fifty-nine times", "", turned_away(59, 19))
+    yield Edge("three times by each", "medium", turned_away(90, 30))
+    yield Edge("less by each", "", turned_away(89, 30))
+    yield Edge("who comes to it is not turned away", "", turned_away(40, 11) + both(talk(61 + 2 * k, OWN, 25, src=host(300), sport=50_000 + k, packets=8) for k in range(60)))
     yield Edge("udp", "", mails(20, protocol="udp"))
     yield Edge("another port", "", mails(20, port=2525))
     yield Edge("one server", "", sessions(20, port=25, packets=(14,)))
@@ -1148,7 +1251,7 @@ EDGES = {
     for name, make in list(globals().items())
     if callable(make) and name in {
         "ssh_login_attack", "login_attack", "password_spray", "login_storm", "address_scan", "telnet_worm", "sip_scan", "udp_address_scan", "icmp_scan",
-        "port_scan", "slow_scan", "syn_flood", "tcp_flood", "udp_flood", "icmp_flood", "carpet_flood", "dns_flood", "dns_flood_packets", "dns_tunnel", "http_flood",
+        "port_scan", "random_scan", "random_scan_udp", "protocol_flood", "slow_scan", "syn_flood", "tcp_flood", "udp_flood", "icmp_flood", "carpet_flood", "dns_flood", "dns_flood_packets", "dns_tunnel", "http_flood",
         "slow_http", "syn_flood_half_open", "smtp_spam", "amplification_reflector", "amplification_trigger", "spoofed_source", "address_scan_sampled",
         "port_scan_sampled", "sip_scan_sampled", "icmp_scan_sampled", "udp_address_scan_sampled", "stealth_scan_sampled", "smtp_spam_sampled",
         "syn_flood_half_open_sampled", "http_flood_sampled", "login_attack_sampled",

@@ -30,6 +30,8 @@ EQUAL = {
     ("login-attack-sampled", "when 0: part 6 of and: part 1 of or: 0.5 a third less"): "all of a group is to one port",
     ("udp-flood", "measure ports: where: left out"): "something comes back only beside forty megabit or 2000 packets, which ask for no ports",
     ("udp-flood", "measure sent: where: left out"): "something comes back only beside forty megabit or 2000 packets, which ask for no sizes",
+    ("protocol-flood", "measure out: where: left out"): "where nothing comes back, all is sent",
+    ("protocol-flood", "measure seen: where: left out"): "where nothing comes back, all is sent",
     ("syn-flood", "where: part 2 of and: part 1 of or: part 1 of and left out"): "what is not outbound is inbound, and taken anyway",
 }
 """Ways to break a rule that change nothing, and why."""
