@@ -209,6 +209,8 @@ class Desk:
             except Exception as error:  # noqa: BLE001  # a fault of ours: the task survives, the turn is repeated
                 self._telemetry.bugs.labels(stage).inc()
                 self._failed(me, stage, f"{stage}: {type(error).__name__}")
+            if me is not None and me.cancelling():  # asyncio.wait_for of Python 3.11 loses a stop that comes together with the answer it waited for
+                raise asyncio.CancelledError
             await asyncio.sleep(seconds)
 
     def _failed(self, task: asyncio.Task[None] | None, stage: str, words: str) -> None:

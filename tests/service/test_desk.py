@@ -1,6 +1,7 @@
 """The case side: what is due is written and handed over; a fault is counted and the turn repeated; a clock jump stops mail."""
 
 import asyncio
+import contextlib
 import sqlite3
 import time
 from collections import Counter
@@ -195,6 +196,27 @@ async def delays(lanes, hanging, monkeypatch, tmp_path):
             await task
     store.close()
     return sorted(at - begun for at in arrived.values())
+
+
+async def test_a_stop_that_a_turn_has_lost_ends_the_task_all_the_same():
+    """`asyncio.wait_for`, under the SMTP client, gives the answer and forgets the cancellation when both come at once: the daemon would not stop."""
+    desk, _ = made()
+    turns = []
+
+    async def turn():
+        turns.append("begun")
+        with contextlib.suppress(*[asyncio.CancelledError] if len(turns) == 1 else []):
+            await asyncio.sleep(3600)
+
+    task = asyncio.create_task(desk._every(0.0, "delivery", turn))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task], timeout=1)
+    ended = task.cancelled()
+    task.cancel()
+    await asyncio.wait([task])
+    assert ended
+    assert turns == ["begun"]
 
 
 async def test_recipients_that_hang_delay_nobody_else_twice(monkeypatch, tmp_path):
