@@ -159,11 +159,16 @@ def flow_tables(folder: Path, roles: Path | None, jobs: int) -> None:
     print("\n".join(faults) or "Nobody was accused wrongly.")
 
 
-def merged_day(folder: Path) -> None:
+def day(folder: Path) -> tuple[list[dict], FlowBatch]:
     """All scenarios in one stream: every customer's day at once, attacks inside."""
     truth = json.loads((folder / "truth.json").read_text())
     batch = concat([table(folder / f"{t['scenario']}.csv.gz") for t in truth])
-    batch = batch.take(np.argsort(batch.end_us, kind="stable"))
+    return truth, batch.take(np.argsort(batch.end_us, kind="stable"))
+
+
+def merged_day(folder: Path) -> None:
+    """Judge the day and print what came of it."""
+    truth, batch = day(folder)
     begun = time.monotonic()
     found = run(batch, of_prefixes([CUSTOMERS]), 1)
     took = time.monotonic() - begun

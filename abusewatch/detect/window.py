@@ -163,16 +163,18 @@ class Window:
 
     def rows_of(self, slots: Array, end_us: int) -> Columns:
         """The rows of some slots (sorted) in the window that ends at `end_us`, and the answers (`back`) that came up to `wait_us` later."""
-        parts = []
+        picked = []
         for block, at in self._find(slots):
             if block.source is not None and block.end_us <= end_us - self.length_us:
                 continue
-            rows = r.take(self._measured(block), at)
-            inside = rows["block_us"] > end_us - self.length_us
+            block_us = r.pick(block.rows["block_us"], at)
+            inside = block_us > end_us - self.length_us
             if self.wait_us:
-                inside &= rows["back"] | (rows["block_us"] <= end_us)
-            parts.append(rows if inside.all() else r.take(rows, inside))
-        return r.join(parts) if sum(map(r.length, parts)) else {}
+                inside &= r.pick(block.rows["back"], at) | (block_us <= end_us)
+            if inside.any():
+                picked.append((block, at if inside.all() else at[inside]))
+        # Column by column over all blocks, since to make a mapping of each would take as long again.
+        return {name: r.behind([r.pick(block.rows[name], at) for block, at in picked]) for name in self._measured(picked[0][0])} if picked else {}
 
     def evidence_of(self, slots: Array, end_us: int) -> Columns:
         """All rows held of some slots (sorted) with what the panes said of them, those that wait for judgement too."""
@@ -189,8 +191,8 @@ class Window:
             if len(at):
                 yield block, at
 
-    def _measured(self, block: Block) -> Columns:
-        return {name: column for name, column in block.rows.items() if name not in self.evidence or name in JUDGED}
+    def _measured(self, block: Block) -> list[str]:
+        return [name for name in block.rows if name not in self.evidence or name in JUDGED]
 
     def _with_evidence(self, block: Block, at: Array) -> Columns:
         rows = r.take(block.rows, at)
