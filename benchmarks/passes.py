@@ -12,12 +12,13 @@ from abusewatch.detect import sieve
 from abusewatch.detect.views import records
 from abusewatch.inventory import of_prefixes, prefixes, slots
 from abusewatch.model import rows as r
+from abusewatch.usage import meter
 from abusewatch.windows import levels, marks, order, pairs
 from benchmarks import stream
 
 ROWS, REPEATS = 400_000, 7
 SECOND = 1_000_000
-MODULES = (prefixes, slots, order, pairs, levels, marks, sieve)
+MODULES = (prefixes, slots, order, pairs, levels, marks, sieve, meter)
 
 
 def passes(batch, rows):
@@ -29,10 +30,12 @@ def passes(batch, rows):
     slow, now_us = np.zeros(len(key), np.bool_), int(last.max())
     table = prefixes.Table([(ipaddress.ip_network(network), 0) for network in stream.OWN])
     which = levels.Levels(budget=16)
+    used = meter.Meter(inventory)
     which.admit(rows["slot"], whole["key"])
     return {
         "whose an IPv4 address is": lambda: table.owners(batch.dst_hi, batch.dst_lo, 4),
         "slot of an own address": lambda: inventory.slots.of(rows["own_hi"], rows["own_lo"]),
+        "usage by customer": lambda: used.add(rows, now_us, len(inventory.slots)),
         "key of a conversation": lambda: pairs.key_of(rows),
         "level of a conversation": lambda: which.follows(rows["slot"], whole["key"]),
         "rows to conversations": lambda: pairs.reduced(whole),

@@ -14,6 +14,7 @@ import numpy as np
 
 from abusewatch.model.compiled import kernel
 from abusewatch.model.flow import DTYPES, Bool, FlowBatch, batch_of, concat
+from abusewatch.model.rows import constant
 from abusewatch.sources.capture_file import flows_of
 from abusewatch.windows.order import U64, Index, mix, order_of, order_of_small, starts_of
 from abusewatch.windows.panes import SECOND
@@ -40,6 +41,9 @@ ADDRESSES = ("src_hi", "src_lo", "dst_hi", "dst_lo")
 SYN, ACK = 2, 16
 
 KINDS = np.array([0 if not f & SYN else 1 if not f & ACK else 2 if f == SYN | ACK else 3 for f in range(256)], np.uint8)
+
+
+NOTHING = batch_of(0)
 
 
 class Cache(Protocol):
@@ -95,7 +99,7 @@ class Compiled:
     def read(self, frames: Frames, counts: Counter[str]) -> FlowBatch:
         """See `Cache`."""
         linktype = int(frames.linktype[0]) if len(frames) else 0
-        if linktype not in LINK_TYPES or (frames.linktype != linktype).any():
+        if linktype not in LINK_TYPES or not (constant(frames.linktype) or (frames.linktype == linktype).all()):
             return self.add(flows_of(frames, counts))
         buffer = padded(frames.buffer, int((frames.offset + frames.captured).max()))
         reasons = np.zeros(len(REASONS), np.int64)
@@ -110,7 +114,7 @@ class Compiled:
 
     def _given(self, done: int) -> FlowBatch:
         if not done:
-            return batch_of(0)
+            return NOTHING
         columns = {name: np.empty(done, DTYPES[name]) for name in GIVEN}
         self._kernel.give(*columns.values())
         return batch_of(done, _family(columns), **columns)
