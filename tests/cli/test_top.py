@@ -5,7 +5,9 @@ import socket
 import time
 
 import pytest
+from click.testing import CliRunner
 
+from abusewatch.cli import top as subject
 from abusewatch.cli.top import _short
 from tests.cli.test_run import Process
 from tests.wire import exports_by_hand as wire
@@ -69,6 +71,28 @@ def test_without_a_daemon_it_is_one_line(abusewatch, config):
 @pytest.mark.parametrize("option", [("--by", "peers"), ("--lines", "0"), ("--every", "0")], ids=" ".join)
 def test_what_it_does_not_know_is_one_line(option, abusewatch, config):
     assert option[0] in abusewatch("top", "--config", config, *option).refused()
+
+
+def test_it_asks_again_until_it_is_interrupted(monkeypatch):
+    idle = dict.fromkeys((f"{name}_per_sec" for name in subject.COLUMNS), 0.0)
+    asked, slept = [], []
+
+    def ask(path, command, *, words):
+        asked.append((str(path), command, words))
+        return {"until": "2026-01-05T00:00:00.000Z", "secs": 60.0, "by": "in", "customers": [], "not_shown": 2, "total": idle, "transit": idle}
+
+    def sleep(secs):
+        slept.append(secs)
+        if len(slept) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(subject, "ask", ask)
+    monkeypatch.setattr(subject.time, "sleep", sleep)
+    ran = CliRunner().invoke(subject.top, ["--socket", "/run/x.sock", "--by", "in", "--every", "2"])
+    assert ran.exit_code == 1
+    assert slept == [2, 2, 2]
+    assert asked == [("/run/x.sock", "top", {"by": "in", "lines": "20"})] * 3
+    assert ran.output.count("60 s of records until 2026-01-05T00:00:00.000Z; 2 more used it") == 3
 
 
 def test_figures():
