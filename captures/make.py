@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 
-from lab import attacks, benign, floods, leads, logins, reflectors, scans  # noqa: F401 (importing registers the scenarios)
+from lab import accounts, attacks, benign, benign6, crowds, floods, floods6, leads, logins, reflectors, scans  # noqa: F401 (importing registers the scenarios)
 from lab.scenario import ALWAYS_NEEDED, REGISTRY, Scenario, make, manifest
 
 

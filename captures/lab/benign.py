@@ -36,28 +36,28 @@ def benign_web(lab: Lab) -> None:
         wait(3 + number % 4)
 
 
-def resolver(lab: Lab) -> None:
+def resolver(lab: Lab, six: bool = False) -> None:
     """A recursive resolver at the customer and 150 authoritative servers; ten zones' servers are dead."""
     customer = lab.customer(20)
-    zones = {f"zone{number}.example": f"203.0.113.{number + 1}" for number in range(150)}
-    lab.silent(*(f"203.0.113.{number}/32" for number in range(140, 150)))
+    zones = {f"zone{number}.example": f"2001:db8:ffff:a::{number + 1:x}" if six else f"203.0.113.{number + 1}" for number in range(150)}
+    lab.silent(*(f"{address}/{128 if six else 32}" for address in list(zones.values())[139:149]))
     answers = lab.file(
         "authority.conf",
-        f'server:\n interface: 0.0.0.0\n interface-automatic: yes\n access-control: 0.0.0.0/0 allow\n do-daemonize: no\n username: ""\n'
-        f' chroot: ""\n directory: "{lab.scratch}"\n pidfile: ""\n use-syslog: no\n local-zone: "example." redirect\n'
+        f'server:\n interface: {"::" if six else "0.0.0.0"}\n interface-automatic: yes\n access-control: 0.0.0.0/0 allow\n access-control: ::/0 allow\n'
+        f' do-daemonize: no\n username: ""\n chroot: ""\n directory: "{lab.scratch}"\n pidfile: ""\n use-syslog: no\n local-zone: "example." redirect\n'
         ' local-data: "example. 30 IN A 203.0.113.80"\n',
     )
     stubs = "".join(f'stub-zone:\n name: "{zone}"\n stub-addr: {address}\n' for zone, address in zones.items())
     recursive = lab.file(
         "resolver.conf",
         'server:\n interface: 127.0.0.1\n do-daemonize: no\n username: ""\n chroot: ""\n'
-        f' directory: "{lab.scratch}"\n pidfile: ""\n use-syslog: no\n do-ip6: no\n module-config: "iterator"\n'
+        f' directory: "{lab.scratch}"\n pidfile: ""\n use-syslog: no\n do-ip6: {"yes" if six else "no"}\n module-config: "iterator"\n'
         ' local-zone: "example." nodefault\n'
         f"{stubs}",
     )
     lab.internet.start("unbound", "-d", "-c", answers)
     customer.start("unbound", "-d", "-c", recursive)
-    servers.listening(lab.internet, "127.0.0.1", 53)
+    servers.listening(lab.internet, "::1" if six else "127.0.0.1", 53)
     servers.listening(customer, "127.0.0.1", 53)
     lab.file("queries.txt", "".join(f"host{turn}.zone{number}.example A\n" for turn in range(10) for number in range(150)))
 

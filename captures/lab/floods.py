@@ -86,16 +86,16 @@ def slow_http(lab: Lab) -> None:
     lab.customers[10].run("slowhttptest", "-H", "-c", 150, "-r", 50, "-i", 10, "-l", 60, "-u", f"http://{OPERATOR_A}/", seconds=80)
 
 
-def limited_name_server(lab: Lab) -> None:
+def limited_name_server(lab: Lab, address: str = OPERATOR_A) -> None:
     """An authoritative server that drops more than 60 queries a second from one address."""
     lab.customer(10)
     config = lab.file(
         "authority.conf",
-        f'server:\n interface: {OPERATOR_A}\n access-control: 0.0.0.0/0 allow\n do-daemonize: no\n username: ""\n chroot: ""\n ip-ratelimit: 60\n'
+        f'server:\n interface: {address}\n access-control: ::/0 allow\n access-control: 0.0.0.0/0 allow\n do-daemonize: no\n username: ""\n chroot: ""\n ip-ratelimit: 60\n'
         f' ip-ratelimit-factor: 0\n directory: "{lab.scratch}"\n pidfile: ""\n use-syslog: no\n local-zone: "target.example." static\n',
     )
     lab.internet.start("unbound", "-d", "-c", config)
-    servers.listening(lab.internet, OPERATOR_A, 53)
+    servers.listening(lab.internet, address, 53)
     lab.file("names.txt", "".join(f"{(number * 2654435761) % 2**32:08x}.target.example A\n" for number in range(3000)))
 
 

@@ -25,9 +25,9 @@ def guessed(rule: str, kind: str, port: int, **more: object) -> tuple[Expected, 
     return (Expected(rule, kind, OFFENDER, (port,), **more),)  # type: ignore[arg-type]
 
 
-def hydra(lab: Lab, target: str, *user: object, tasks: int = 4, seconds: float = 120) -> None:
-    """hydra with the word list."""
-    lab.customers[10].run("hydra", "-I", *user, "-P", lab.scratch / "words.txt", "-t", tasks, "-w", 2, target, seconds=seconds)
+def hydra(lab: Lab, target: str, *user: object, tasks: int = 4, patience: int = 2, seconds: float = 120) -> None:
+    """hydra with the word list; a server that takes its time for a refusal needs more `patience` (seconds)."""
+    lab.customers[10].run("hydra", "-I", *user, "-P", lab.scratch / "words.txt", "-t", tasks, "-w", patience, target, seconds=seconds)
 
 
 @scenario(
@@ -104,14 +104,14 @@ def password_spray(lab: Lab) -> None:
     lab.customers[10].run("medusa", "-H", lab.scratch / "hosts.txt", "-T", 4, "-u", "root", "-P", lab.scratch / "words.txt", "-M", "ssh")
 
 
-def ftp_server(lab: Lab) -> None:
+def ftp_server_at(lab: Lab, address: str) -> None:
     """vsftpd for local users only."""
     words(lab, 80)
-    servers.vsftpd(lab, lab.internet, OPERATOR_A)
+    servers.vsftpd(lab, lab.internet, address)
 
 
 @scenario(
-    ftp_server,
+    lambda lab: ftp_server_at(lab, OPERATOR_A),
     shows="medusa guesses passwords on an FTP server, one try a session.",
     packages=("medusa", "vsftpd"),
     findings=guessed("login-attack", "login_attack", 21),
@@ -138,20 +138,20 @@ def telnet_login_attack(lab: Lab) -> None:
     lab.customers[10].run("ncrack", "-p", 23, "-u", "admin", "-P", lab.scratch / "words.txt", OPERATOR_A)
 
 
-def mysql_server(lab: Lab) -> None:
+def mysql_server_at(lab: Lab, address: str) -> None:
     """MariaDB with one account that may log in from outside."""
     words(lab, 80)
     data = lab.scratch / "mysql"
     argv = ["mariadb-install-db", "--no-defaults", "--user=root", f"--datadir={data}", "--skip-test-db"]
     subprocess.run(argv, check=True, capture_output=True, timeout=60)
     account = lab.file("account.sql", "CREATE USER 'admin'@'%' IDENTIFIED BY 'not-in-the-list';\n")
-    lab.internet.start("mariadbd", "--no-defaults", "--user=root", f"--datadir={data}", f"--socket={data}/socket", f"--bind-address={OPERATOR_A}",
+    lab.internet.start("mariadbd", "--no-defaults", "--user=root", f"--datadir={data}", f"--socket={data}/socket", f"--bind-address={address}",
                        f"--pid-file={data}/pid", "--skip-name-resolve", "--max-connect-errors=100000", f"--init-file={account}")  # fmt: skip
-    servers.listening(lab.internet, OPERATOR_A, 3306, seconds=20)
+    servers.listening(lab.internet, address, 3306, seconds=20)
 
 
 @scenario(
-    mysql_server,
+    lambda lab: mysql_server_at(lab, OPERATOR_A),
     shows="hydra guesses the password of an account on a MariaDB server.",
     packages=("hydra", "mariadb-server"),
     findings=guessed("login-attack", "login_attack", 3306),
@@ -161,16 +161,17 @@ def mysql_login_attack(lab: Lab) -> None:
     hydra(lab, f"mysql://{OPERATOR_A}", "-l", "admin")
 
 
-def rdp_server(lab: Lab) -> None:
+def rdp_server_at(lab: Lab, address: str) -> None:
     """xrdp with its own configuration but for the address."""
     words(lab, 60)
-    changed = Path("/etc/xrdp/xrdp.ini").read_text().replace("port=3389", f"port=tcp://{OPERATOR_A}:3389", 1)
+    place = f"tcp6://{{{address}}}" if ":" in address else f"tcp://{address}"
+    changed = Path("/etc/xrdp/xrdp.ini").read_text().replace("port=3389", f"port={place}:3389", 1)
     lab.internet.start("xrdp", "--nodaemon", "--config", lab.file("xrdp.ini", changed))
-    servers.listening(lab.internet, OPERATOR_A, 3389)
+    servers.listening(lab.internet, address, 3389)
 
 
 @scenario(
-    rdp_server,
+    lambda lab: rdp_server_at(lab, OPERATOR_A),
     shows="ncrack guesses passwords on a remote desktop server.",
     packages=("ncrack", "xrdp"),
     findings=guessed("login-attack", "login_attack", 3389),

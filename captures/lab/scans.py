@@ -158,3 +158,150 @@ def sip_scan(lab: Lab) -> None:
 def slow_scan(lab: Lab) -> None:
     """One SYN an address, one address every twenty seconds."""
     lab.customers[10].run("nmap", "-sS", "-Pn", "-n", "-p", 445, "--max-rate", "0.05", "--max-retries", 0, "198.18.0.1-80", seconds=1800)
+
+
+@scenario(
+    one_server,
+    shows="nmap tries a hundred TCP ports of one host at its second slowest pace (-T1): one every fifteen seconds.",
+    packages=("nmap", "nginx-light", "openssh-server"),
+    findings=port_scan_finding(),
+    remark="Twenty-seven minutes of real time.",
+)
+def port_scan_sneaky(lab: Lab) -> None:
+    """A hundred ports, four a minute."""
+    lab.customers[10].run("nmap", "-sS", "-T1", "-Pn", "-n", "-F", OPERATOR_A, seconds=1700)
+
+
+@scenario(
+    one_server,
+    shows="nmap tries a hundred TCP ports of one host at its third slowest pace (-T2): two or three a second.",
+    packages=("nmap", "nginx-light", "openssh-server"),
+    findings=port_scan_finding(),
+)
+def port_scan_polite(lab: Lab) -> None:
+    """A hundred ports, forty seconds."""
+    lab.customers[10].run("nmap", "-sS", "-T2", "-Pn", "-n", "-F", OPERATOR_A)
+
+
+@scenario(
+    wide_network,
+    shows="zmap looks for one port on a thousand addresses at 200 a second; three of four are unused.",
+    packages=("zmap",),
+    findings=scanned("address-scan", 8443, 500),
+)
+def address_scan_zmap(lab: Lab) -> None:
+    """Another scanner with a TCP stack of its own, one packet an address."""
+    nobody = lab.file("refused.txt", "\n")
+    lab.customers[10].run("zmap", "-C", "/dev/null", "-b", nobody, "-p", 8443, "-r", 200, "-i", "eth0", "-S", OFFENDER, "-G", LINK_MACS[0],
+                          "-c", 2, "-q", "-v", 0, "--disable-syslog", "-o", "/dev/null", "198.18.0.0/22")  # fmt: skip
+
+
+def wide_network_6(lab: Lab) -> None:
+    """One IPv6 subnet of which the upper half is unused."""
+    lab.customer(10)
+    lab.silent("2001:db8:ffff:5::80/121")
+
+
+@scenario(
+    wide_network_6,
+    shows="masscan looks for one port on 256 addresses of one IPv6 subnet at 50 a second; half are unused.",
+    packages=("masscan",),
+    findings=(Expected("address-scan", "address_scan", v6(10), (445,), 200),),
+)
+def address_scan_masscan_v6(lab: Lab) -> None:
+    """256 hosts, IPv6."""
+    mac = LINK_MACS[0].replace(":", "-")
+    lab.customers[10].run("masscan", "2001:db8:ffff:5::/120", "-p", 445, "--rate", 50, "-e", "eth0", "--source-ip", v6(10),
+                          "--router-mac-ipv6", mac, "--router-mac", mac, "--wait", 2, seconds=20)  # fmt: skip
+
+
+def refusing_host_6(lab: Lab) -> None:
+    """An IPv6 host that says which ports are closed."""
+    lab.customer(10)
+    lab.internet.speak_as("2001:db8:ffff::10")  # the kernel of the lab's internet tells of closed ports from its own address
+
+
+@scenario(
+    refusing_host_6,
+    shows="nmap tries the sixty most used UDP ports of one IPv6 host; the host answers some with ICMPv6 port unreachable.",
+    packages=("nmap",),
+    findings=(Expected("port-scan", "port_scan", v6(10)),),
+)
+def port_scan_udp_v6(lab: Lab) -> None:
+    """Sixty UDP ports, IPv6."""
+    lab.customers[10].run("nmap", "-6", "-sU", "-Pn", "-n", "--top-ports", 60, "--max-retries", 1, "2001:db8:ffff::10", seconds=100)
+
+
+@scenario(
+    network_6,
+    shows="fping looks for hosts among 120 addresses in ten IPv6 subnets by ICMPv6 echo; a quarter answer.",
+    packages=("fping", "nginx-light"),
+    findings=(Expected("icmp-scan", "icmp_scan", v6(10), (), 70),),
+)
+def icmp_scan_v6(lab: Lab) -> None:
+    """A ping sweep, IPv6."""
+    lab.customers[10].run("fping", "-6", "-q", "-r", 1, "-f", lab.file("hosts6.txt", "\n".join(HOSTS_6) + "\n"))
+
+
+def network_with_router_6(lab: Lab) -> None:
+    """The same subnets, whose router tells of hosts that refuse."""
+    network_6(lab)
+    lab.internet.speak_as("2001:db8:ffff::1")
+
+
+@scenario(
+    network_with_router_6,
+    shows="nmap looks for telephone servers on 120 addresses in ten IPv6 subnets; the hosts of three refuse, the others are unused.",
+    packages=("nmap", "nginx-light"),
+    findings=(Expected("sip-scan", "sip_scan", v6(10), (5060,), 70),),
+)
+def sip_scan_v6(lab: Lab) -> None:
+    """OPTIONS to each address (nmap's payload for the port), IPv6."""
+    targets = lab.file("hosts6.txt", "\n".join(HOSTS_6) + "\n")
+    lab.customers[10].run("nmap", "-6", "-sU", "-Pn", "-n", "-p", 5060, "--max-rate", 40, "--max-retries", 1, "-iL", targets)
+
+
+@scenario(
+    wide_network,
+    shows="sipsak asks sixty addresses for their telephone server, one after the other; none answers.",
+    packages=("sipsak",),
+    findings=scanned("sip-scan", 5060, 20),
+)
+def sip_scan_sipsak(lab: Lab) -> None:
+    """A shell loop; sipsak repeats each question for a while."""
+    asking = "for n in $(seq 1 60); do timeout 1 sipsak -s sip:100@198.18.1.$n; done"
+    lab.customers[10].run("sh", "-c", asking)
+
+
+@scenario(
+    network_6,
+    shows="A Mirai-like sprayer over IPv6: forty connections a second to random addresses of two subnets on ports 23 and 2323; nobody lives in one, "
+    "all refuse in the other.",
+    packages=("python3-minimal",),
+    findings=(Expected("telnet-worm", "worm", v6(10), (23, 2323), 100),),
+    remark="The sprayer is captures/lab/tools/telnet_sprayer.py: real TCP sockets, no malware took part.",
+)
+def telnet_worm_v6(lab: Lab) -> None:
+    """Twelve seconds of spraying."""
+    lab.customers[10].run("python3", lab.tools / "telnet_sprayer.py", 40, 12, "2001:db8:ffff:4::/64", "2001:db8:ffff:1::/64")
+
+
+def open_server_6(lab: Lab) -> None:
+    """An IPv6 host that serves the web and refuses all else."""
+    lab.customer(10)
+    servers.nginx(lab, lab.internet, "2001:db8:ffff::10")
+
+
+def scan_6(flag: str, words: str, shows: str) -> None:
+    """nmap's other ways of asking, over IPv6."""
+
+    def play(lab: Lab) -> None:
+        lab.customers[10].run("nmap", "-6", flag, "-Pn", "-n", "--max-rate", 100, "--top-ports", 300, "2001:db8:ffff::10")
+
+    play.__name__ = f"port_scan_{words}_v6"
+    found = (Expected("port-scan", "port_scan", v6(10)),)
+    scenario(open_server_6, shows=shows, packages=("nmap", "nginx-light"), findings=found)(play)
+
+
+scan_6("-sT", "connect", "nmap tries the 300 most used TCP ports of one IPv6 host with whole connections (connect scan).")
+scan_6("-sF", "fin", "nmap tries the 300 most used TCP ports of one IPv6 host with FIN packets, which open nothing: closed ports reset.")

@@ -1,5 +1,6 @@
 """Real servers for the lab's internet side, each in the foreground, each with its files in the lab's temporary folder."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def nginx(lab: Lab, place: Namespace, *addresses: str, port: int = 80, tls: bool
         (www / f"{size}k").write_bytes(b"x" * size * 1024)
     (www / "index.html").write_text("<html><body>It works.</body></html>\n")
     listen = "".join(f"listen {f'[{address}]' if ':' in address else address}:{port}{' ssl' * tls};" for address in addresses)
-    listen += _certificate(lab) if tls else ""
+    listen += certificate(lab) if tls else ""
     config = lab.file(
         f"nginx-{port}.conf",
         f"daemon off; master_process off; pid {lab.scratch}/nginx-{port}.pid; error_log /dev/null; events {{}}\n"
@@ -57,7 +58,7 @@ def nginx(lab: Lab, place: Namespace, *addresses: str, port: int = 80, tls: bool
     return www
 
 
-def _certificate(lab: Lab) -> str:
+def certificate(lab: Lab) -> str:
     """A certificate that nobody vouches for, as nginx is told of it."""
     key, certificate = lab.scratch / "tls.key", lab.scratch / "tls.crt"
     argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=server.example"]
@@ -77,26 +78,45 @@ def telnetds(lab: Lab, place: Namespace, *addresses: str) -> None:
     listening(place, addresses[-1], 23)
 
 
-def smtp_sink(place: Namespace) -> None:
+def smtp_sink(place: Namespace, everywhere: str = "0.0.0.0") -> None:
     """Postfix's smtp-sink on every address of the namespace: a real SMTP server that takes all mail and throws it away."""
-    place.start("/usr/sbin/smtp-sink", "-u", "nobody", "0.0.0.0:25", "100")
-    listening(place, "127.0.0.1", 25)
+    place.start("/usr/sbin/smtp-sink", "-u", "nobody", f"{everywhere}:25", "100")
+    listening(place, "::1" if ":" in everywhere else "127.0.0.1", 25)
 
 
-def names(place: Namespace, address: str, hosts: dict[str, str]) -> None:
-    """dnsmasq at `address` that knows the given hosts."""
+def postfix(lab: Lab, place: Namespace, settings: str, *services: str) -> Path:
+    """Postfix with a queue of its own, and the folder of its configuration; `services` are lines of master.cf beside the shipped ones."""
+    folder, spool, data = (lab.scratch / name for name in ("postfix", "spool", "postfix-data"))
+    for path in (folder, spool, data):
+        path.mkdir()
+    shutil.chown(data, "postfix")
+    (folder / "main.cf").write_text(
+        f"compatibility_level = 3.6\nqueue_directory = {spool}\ndata_directory = {data}\ninet_interfaces = all\ninet_protocols = all\n"
+        f"maillog_file = {lab.scratch}/postfix.log\nmaillog_file_prefixes = {lab.scratch}\nalias_maps =\nalias_database =\nmydestination =\n{settings}",
+    )
+    shipped = [line.split() for line in Path("/usr/share/postfix/master.cf.dist").read_text().splitlines() if line and line[0] not in "# "]
+    inside = [" ".join([*fields[:4], "n", *fields[5:]]) for fields in shipped if fields[:2] != ["smtp", "inet"]]  # no chroot, no port 25
+    (folder / "master.cf").write_text("\n".join([*inside, *services]) + "\n")
+    subprocess.run(["postfix", "-c", folder, "check"], capture_output=True, check=False, timeout=30)  # makes the queue's folders
+    place.start("postfix", "-c", folder, "start-fg")
+    return folder
+
+
+def names(place: Namespace, address: str, hosts: dict[str, str], *more: str) -> None:
+    """dnsmasq at `address` that knows the given hosts, and what its options say beside."""
     records = [f"--host-record={name},{target}" for name, target in hosts.items()]
     place.start("dnsmasq", "-k", "-C", "/dev/null", "--no-resolv", "--no-hosts", "--user=root", "--pid-file=",
-                "--bind-interfaces", f"--listen-address={address}", *records)  # fmt: skip
+                "--bind-interfaces", f"--listen-address={address}", *records, *more)  # fmt: skip
     listening(place, address, 53)
 
 
 def vsftpd(lab: Lab, place: Namespace, address: str) -> None:
     """vsftpd for local users, whom nobody here is."""
     Path("/run/vsftpd/empty").mkdir(parents=True, exist_ok=True)
+    listen = f"listen=NO\nlisten_ipv6=YES\nlisten_address6={address}\n" if ":" in address else f"listen=YES\nlisten_address={address}\n"
     config = lab.file(
         "vsftpd.conf",
-        f"listen=YES\nbackground=NO\nlisten_address={address}\nanonymous_enable=NO\nlocal_enable=YES\npam_service_name=vsftpd\n"
+        f"{listen}background=NO\nanonymous_enable=NO\nlocal_enable=YES\npam_service_name=vsftpd\n"
         "secure_chroot_dir=/run/vsftpd/empty\n",
     )
     place.start("vsftpd", config)

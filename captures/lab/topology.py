@@ -103,6 +103,14 @@ class Namespace:
         self.ip("addr", "add", f"{address}/{128 if ':' in address else 32}", "dev", "lo")
         self.ip("route", "replace", provider, "via", via(address, 1), "dev", "edge", "onlink", "src", address)
 
+    def join(self, machine: "Namespace", port: str, here: str, there: str) -> None:
+        """Connect a machine behind this namespace, which is its router: `here` and `there` are the ends' addresses."""
+        sh("ip", "-n", self.name, "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", machine.name)
+        for namespace, device, address, other in ((self, port, here, there), (machine, "eth0", there, here)):
+            namespace.ip("addr", "add", f"{address}/32", "peer", f"{other}/32", "dev", device)
+            namespace.ip("link", "set", device, "up")
+        machine.ip("route", "add", "default", "via", here, "dev", "eth0", "onlink")
+
     def destroy(self) -> None:
         """End what runs inside, then remove the namespace."""
         found = subprocess.run(["ip", "netns", "pids", self.name], capture_output=True, text=True, check=False)
@@ -127,6 +135,8 @@ class Lab:
         self.told: list[tuple[str, str]] = []
         self.edge, self.internet = Namespace(self, "edge"), Namespace(self, "internet")
         self.customers: dict[int, Namespace] = {}
+        self.behind: dict[int, Namespace] = {}
+        """Machines behind a customer's router, by number."""
         self._scratch = tempfile.TemporaryDirectory(prefix="abusewatch-lab-", ignore_cleanup_errors=True)
         self.scratch = Path(self._scratch.name)
         self.scratch.chmod(0o755)  # servers drop to users of their own and must still read their files
@@ -142,7 +152,7 @@ class Lab:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for namespace in (*self.customers.values(), self.edge, self.internet):
+        for namespace in (*self.behind.values(), *self.customers.values(), self.edge, self.internet):
             namespace.destroy()
         self._scratch.cleanup()
 

@@ -16,6 +16,7 @@ from abusewatch.cli.inputs import Inputs
 from abusewatch.cli.judge import judge
 from abusewatch.detect.load import load
 from abusewatch.inventory import of_prefixes
+from abusewatch.model.flow import COLUMNS
 from abusewatch.sources.encode import FORMATS, encode
 from abusewatch.sources.export_datagrams import decode
 from abusewatch.sources.order import by_end
@@ -59,6 +60,13 @@ def found_in(batches, inventory):
     return [d.finding for d in detections if d.status == "stable"], [d.finding for d in detections]
 
 
+def same(some, others):
+    """Whether two readings are the same records in batches cut alike: then the same is found in both."""
+    return len(some) == len(others) and all(
+        a.family == b.family and all(np.array_equal(getattr(a, name), getattr(b, name)) for name in COLUMNS) for a, b in zip(some, others, strict=True)
+    )
+
+
 def not_found(folder, found):
     return [one for one in expectation(folder).finding if not any(matches(one, finding) for finding in found)]
 
@@ -81,9 +89,12 @@ def otherwise(found, direct):
 def test_what_an_export_does_not_show_of_a_capture_is_in_the_page(folder):
     path, known = folder / "capture.pcap", expectation(folder)
     direct, _ = found_in(Inputs([str(path)]).flows(), known.inventory)
+    read = []
     for form in FORMATS:
         lost, fields = page()[form]
-        found, observed = found_in(said(sent(path, form)), known.inventory)
+        batches = said(sent(path, form))
+        found, observed = next((told for others, told in read if same(batches, others)), None) or found_in(batches, known.inventory)
+        read.append((batches, (found, observed)))
         if not known.finding:
             assert observed == [], form
         assert bool(not_found(folder, observed)) == (folder.name in lost), form

@@ -15,8 +15,9 @@ from abusewatch.sources.encode.sampler import Sampler
 from tests import scenarios as s
 from tests.detect.explaining import account, explained
 from tests.flows import flows
+from tests.shards.traffic import told_apart
 
-CAPTURES = sorted(path.parent for path in (Path(__file__).resolve().parents[2] / "captures").glob("*/expect.toml"))
+CAPTURES = sorted(path.parent for path in (Path(__file__).resolve().parents[2] / "captures").glob("*/expect.toml") if told_apart(path.parent))
 MOST_ADDRESSES = 3
 
 
