@@ -59,7 +59,7 @@ def random_scan(lab: Lab) -> None:
     half_network,
     shows="masscan looks for anything over UDP: every datagram goes to another host and another port; three of four hosts are unused.",
     packages=("masscan",),
-    findings=(Expected("random-scan-udp", "port_scan", OFFENDER, (), 300),),
+    findings=(Expected("random-scan-udp", "port_scan", OFFENDER, (), 250),),
 )
 def random_scan_udp(lab: Lab) -> None:
     """The same over UDP; who is there refuses by ICMP."""
