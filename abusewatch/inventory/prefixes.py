@@ -88,9 +88,11 @@ class Table:
         mapped = (hi == 0) & (lo >> np.uint64(32) == MAPPED_HIGH)
         if family != 6 and mapped.all():
             return self._v4(lo)
-        out = self._v6(hi, lo)
-        if mapped.any():
-            out[mapped] = self._v4(lo[mapped])
+        if not mapped.any():
+            return self._v6(hi, lo)
+        out = self._v4(lo)
+        others = np.flatnonzero(~mapped)
+        out[others] = self._v6(hi[others], lo[others])
         return out
 
     def _v4(self, lo: NDArray[np.uint64]) -> NDArray[np.int32]:
