@@ -32,6 +32,17 @@ def address_scan_masscan(lab: Lab) -> None:
                           "--router-mac", LINK_MACS[0].replace(":", "-"), "--wait", 2)  # fmt: skip
 
 
+@scenario(
+    populated_network,
+    shows="nmap looks for nine services on twelve hosts of one network: too few hosts for one rule, too few ports for the other.",
+    packages=("nmap", "nginx-light"),
+    findings=(Expected("grid-scan", "port_scan", OFFENDER, (), 8),),
+)
+def grid_scan(lab: Lab) -> None:
+    """Nine ports, twelve hosts."""
+    lab.customers[10].run("nmap", "-sS", "-Pn", "-n", "-p", "21,22,25,80,110,443,445,3389,8081", "--max-rate", 30, "203.0.113.1-12")
+
+
 def at_random(lab: Lab, ports: str) -> None:
     """About 850 probes at sixty a second, spread over all ports of 131,072 addresses."""
     lab.customers[10].run("masscan", "198.18.0.0/15", "-p", ports, "--shards", "1/10000000", "--rate", 60, "-e", "eth0", "--source-ip", OFFENDER,

@@ -405,6 +405,37 @@ def random_scan():
     yield Edge("four hundred, three hosts to a port", "", both(at_random(134, first=134 * k, begin=0.2 * k, gap=0.6) for k in range(3)))
 
 
+def grid_scan():
+    def grid(many, ports=6, *, begin=0.0, gap=0.5, first=0, port=2000, packets=1, octets=60, answer="unanswered", flags="S", protocol="tcp", src=OWN):
+        """Each of some ports of each of some hosts."""
+        more = {"protocol": protocol, "packets": packets, "octets": octets, "answer": answer, "flags": flags, "secs": 0.0, "src": src}
+        pairs = [(host(first + h), port + p) for p in range(ports) for h in range(many)]
+        return both(talk(begin + k * gap, dst, to, sport=20_000 + port % 997 + k, **more) for k, (dst, to) in enumerate(pairs))
+
+    served = {"answer": "answered", "flags": "SPAF", "packets": 9}
+    yield Edge("thirty", "medium", grid(5))
+    yield Edge("twenty-nine", "", grid(5)[:-1])
+    yield Edge("refused", "medium", grid(5, answer="refused"))
+    yield Edge("answered and never acknowledged", "medium", grid(5, answer="answered"))
+    yield Edge("asked again", "", grid(12, packets=2))
+    yield Edge("just in time", "medium", grid(5, gap=9.5))
+    yield Edge("twice as slow", "", grid(5, gap=19))
+    yield Edge("a quarter is served", "medium", grid(2, 5, port=9000, **served) + grid(5, begin=7))
+    yield Edge("more is served", "", grid(2, 6, port=9000, **served)[:22] + grid(5, begin=7))
+    yield Edge("three hosts", "medium", grid(3, 10))
+    yield Edge("two hosts", "", grid(2, 19))
+    yield Edge("three ports", "medium", grid(10, 3))
+    yield Edge("two ports", "", grid(19, 2))
+    yield Edge("half of all pairs", "medium", grid(5, 4) + grid(5, 4, begin=0.2, first=5, port=2004))
+    yield Edge("a third of all pairs", "", both(grid(5, 4, begin=0.1 * k, first=5 * k, port=2000 + 4 * k) for k in range(3)))
+    yield Edge("half of them let it in", "medium", grid(2, 1, port=22, **served) + grid(4, 8, begin=7))
+    yield Edge("more than half", "", grid(3, 1, port=22, **served) + grid(4, 8, begin=7))
+    yield Edge("some refuse it, and some answer what is never acknowledged", "medium", grid(3, 1, port=22, answer="refused", packets=2) + grid(4, 8, begin=7) + grid(3, 1, port=23, begin=30, answer="answered"))
+    yield Edge("what remains of connections", "", grid(12, flags="F"))
+    yield Edge("udp", "", grid(12, protocol="udp"))
+    yield Edge("the other side", "", both(talk(k / 2, OWN, 2000 + k % 6, src=host(k), sport=20_000, packets=1, answer="unanswered", flags="S") for k in range(60)))
+
+
 def random_scan_udp():
     def known(n, **more):
         """To so many well-known ports."""
@@ -850,16 +881,20 @@ def smtp_spam():
     yield Edge("short, two apart is not", "medium", sized([5, 5, 7] * 6))
     yield Edge("short, of twenty-five one differs", "", sized([5] * 24 + [9]))
 
-    def turned_away(n, servers, *, gap=5.0, first=0, sport=20_000, **more):
-        """Short sessions, all alike, with each server in turn; the first tenth of the servers is gone."""
-        gone, some = delivered(-(-servers // 10), first=first + 500, begin=0.5, packets=2, answer="unanswered", flags="S", sport=58_000), -(-servers // 10)
-        return gone + sessions(n - some, to=hosts(servers - some, first), gap=gap, begin=1.0, port=25, packets=(5,), sport=sport, **more)
+    def turned_away(n, others=9, *, answer="answered"):
+        """Short sessions, all alike, n of them with one server; the first two of the others are gone."""
+        gone = delivered(2, first=500, begin=0.5, packets=2, answer="unanswered", flags="S", sport=58_000)
+        rest = delivered(others, first=1, begin=2.0, gap=1.0, packets=5, sport=57_000)
+        return gone + rest + sessions(n, to=hosts(1), gap=4.0, begin=20.0, port=25, packets=(5,), answer=answer)
 
-    yield Edge("turned away sixty times", "medium", turned_away(60, 20))
-    yield Edge("fifty-nine times", "", turned_away(59, 19))
-    yield Edge("three times by each", "medium", turned_away(90, 30))
-    yield Edge("less by each", "", turned_away(89, 30))
-    yield Edge("who comes to it is not turned away", "", turned_away(40, 11) + both(talk(61 + 2 * k, OWN, 25, src=host(300), sport=50_000 + k, packets=8) for k in range(60)))
+    yield Edge("turned away a hundred times", "medium", turned_away(100))
+    yield Edge("ninety-nine times", "", turned_away(99))
+    by_many = turned_away(1) + both(delivered(11, begin=30 + 40 * k, gap=3.0, packets=5, sport=30_000 + 100 * k) for k in range(14))
+    came = both(talk(1.2 * k, OWN, 25, src=host(300), sport=50_000 + k, packets=8) for k in range(450))
+    yield Edge("a hundred and fifty times by many", "", by_many)
+    yield Edge("who comes to it is not turned away by one", "", by_many + came)
+    yield Edge("who comes to it is not turned away", "", turned_away(60) + came[:240])
+
     yield Edge("udp", "", mails(20, protocol="udp"))
     yield Edge("another port", "", mails(20, port=2525))
     yield Edge("one server", "", sessions(20, port=25, packets=(14,)))
@@ -1251,7 +1286,7 @@ EDGES = {
     for name, make in list(globals().items())
     if callable(make) and name in {
         "ssh_login_attack", "login_attack", "password_spray", "login_storm", "address_scan", "telnet_worm", "sip_scan", "udp_address_scan", "icmp_scan",
-        "port_scan", "random_scan", "random_scan_udp", "protocol_flood", "slow_scan", "syn_flood", "tcp_flood", "udp_flood", "icmp_flood", "carpet_flood", "dns_flood", "dns_flood_packets", "dns_tunnel", "http_flood",
+        "port_scan", "grid_scan", "random_scan", "random_scan_udp", "protocol_flood", "slow_scan", "syn_flood", "tcp_flood", "udp_flood", "icmp_flood", "carpet_flood", "dns_flood", "dns_flood_packets", "dns_tunnel", "http_flood",
         "slow_http", "syn_flood_half_open", "smtp_spam", "amplification_reflector", "amplification_trigger", "spoofed_source", "address_scan_sampled",
         "port_scan_sampled", "sip_scan_sampled", "icmp_scan_sampled", "udp_address_scan_sampled", "stealth_scan_sampled", "smtp_spam_sampled",
         "syn_flood_half_open_sampled", "http_flood_sampled", "login_attack_sampled",
