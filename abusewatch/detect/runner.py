@@ -101,7 +101,8 @@ class Runner:
         # The two directions of one flow come as two records, maybe in two panes: judge what was sent only when what came back can be known.
         self.wait_us = 0 if conversation or not _reads_answers(rule) else match.grace_secs * SECOND
         sums = {m.name: match.window_secs if m.function == "rate" else 1.0 for m in rule.measures.values() if m.function in LINEAR}
-        self.window = Window(match.window_secs * SECOND, pane_us, gates, self._evidence, wait_us=self.wait_us, sums=sums)
+        distinct = frozenset(m.name for m in self._measures if m.distinct)
+        self.window = Window(match.window_secs * SECOND, pane_us, gates, self._evidence, wait_us=self.wait_us, sums=sums, distinct=distinct)
         short = match.window_secs * SECOND <= 2 * pane_us
         self._hot = Hot(gates, self.wait_us, self._gate_values, self.groups) if self.wait_us and gates and short else None
         self.looks_back = self._hot is not None

@@ -23,10 +23,11 @@ from abusewatch.windows.order import BUCKET_BITS, bucket_of, mix, order_of_small
 
 LOSSY = 0.05  # part of a bound that a gate may cost; there are two: what is 1.1 times the threshold always fires (tests/detect/test_window.py)
 GROUP_ROWS = 4096  # rows of one group that a pane may bring
-PANE_ROWS = 1 << 14  # rows that a pane may bring in all; when there are more, each group may bring half, a quarter, ... of its share
+PANE_ROWS = 1 << 13  # rows that a pane may bring in all; when there are more, each group may bring half, a quarter, ... of its share, then some bring none
 MERGED_ROWS = 2048  # rows of one group in a merged block: what is near a threshold is far from it, so distinct(...) is exact there
-ROW_BUDGET = 3 << 14  # rows of a rule; at about 150 bytes each this is the memory a rule may take (what fewer would miss: python -m benchmarks.spray)
-LEAST_ROWS = 16  # rows of a group that are kept if any are: shares of fewer mean nothing
+ROW_BUDGET = 1 << 15  # rows of a rule; at about 150 bytes each this is the memory a rule may take (what fewer would miss: python -m benchmarks.spray)
+LEAST_ROWS = 16  # rows of a group that are kept if any are: shares of fewer mean nothing (and no fewer than prove a bound of different values: `least`)
+MOST_LEAST = 512
 QUIET_BUDGET = ROW_BUDGET // 16
 MERGE_US = 40_000_000
 COMPACT_PARTS = 16
@@ -54,7 +55,8 @@ class Window:
     """Blocks of the last `length_us`.
 
     `gates` are alternatives of bounds over gate measures; `evidence` names the columns copied out of panes; `sums` are the measures that are sums, with what
-    each is divided by (1, or the seconds of a rate). `loose` are blocks that point into a pane which is still whole (see `compact`).
+    each is divided by (1, or the seconds of a rate), `distinct` those that count different values. `loose` are blocks that point into a pane which is still
+    whole (see `compact`).
     """
 
     length_us: int
@@ -63,6 +65,7 @@ class Window:
     evidence: tuple[str, ...]
     wait_us: int = 0
     sums: Mapping[str, float] = field(default_factory=dict)
+    distinct: frozenset[str] = frozenset()
     shed_rows: int = 0
     loose: list[Block] = field(default_factory=list)
     _fresh: deque[Block] = field(default_factory=deque)
@@ -88,6 +91,12 @@ class Window:
         """The part of a bound that a slot, or a group, brings in one pane or is left out; None where even one row is more."""
         share = LOSSY * min(1.0, self.pane_us / self.length_us)
         return None if all(bound * share <= 1 for gate in self.gates for bound in gate.values()) else share
+
+    @property
+    def least(self) -> int:
+        """How many rows of a group stay if any do: twice what proves its bound of different values, since only half of them may speak for it."""
+        bounds = [bound for gate in self.gates for name, bound in gate.items() if name in self.distinct]
+        return int(min(max(2 * max(bounds, default=0.0), LEAST_ROWS), MOST_LEAST))
 
     @property
     def size(self) -> int:
@@ -122,7 +131,7 @@ class Window:
     def add(self, end_us: int, rows: Columns, source: Source, fired: Array, slots: int) -> None:
         """Take the rows of a pane: `slot`, `group`, `chance`, `reach`, `weight`, `at` (where in `source`), and the columns of the measures."""
         self._expire(end_us)
-        rows, shed = thinned(rows, limit_for(rows, GROUP_ROWS, PANE_ROWS), fired, self.sums)
+        rows, shed = thinned(rows, max(limit_for(rows, GROUP_ROWS, PANE_ROWS), self.least), fired, self.sums)
         self.shed_rows += shed
         rows = r.take(rows, order_of_small(rows["slot"]))
         rows["block_us"] = np.broadcast_to(np.int64(end_us), rows["slot"].shape)
@@ -211,7 +220,7 @@ class Window:
         hopeful = self._hopeful(light, blocks[0].end_us, blocks[-1].end_us)
         if self._settled > ROW_BUDGET * 3 // 8:
             self._compact(blocks[-1].end_us, slots)
-        kept = self._fitted(light if hopeful.all() else r.take(light, hopeful), ROW_BUDGET // 2 - self._settled)
+        kept = self._fitted(light if hopeful.all() else r.take(light, hopeful), ROW_BUDGET // 2 - self._settled, self.least)
         quiet = 0
         if not hopeful.all():
             others = self._quiet(r.take(light, ~hopeful))
@@ -224,7 +233,7 @@ class Window:
     def _light(self, blocks: Sequence[Block]) -> Columns:
         """What it takes to choose among the rows of some blocks, behind each other, with the place of each (`row`): to choose first saves copying the rest."""
         gates = {f"{name}?" for gate in self.gates for name in gate}
-        names = {"slot", "group", "chance", "reach", "weight", *gates, *(f"{name}{part}" for name in self.sums for part in "=?")}
+        names = {"slot", "group", "chance", "reach", "weight", "level", *gates, *(f"{name}{part}" for name in self.sums for part in "=?")}
         light = {name: r.behind([b.rows[name] for b in blocks]) for name in sorted(names)}
         return light | {"row": np.arange(r.length(light))}
 
@@ -287,12 +296,12 @@ class Window:
             return
         # Time by time, so that what leaves the window takes no more with it than what came then.
         group, part = light["group"], block_us[inside] // max(self.length_us // COMPACT_PARTS, 1)
-        kept = self._fitted(light | {"group": mix(group, part), "of": group}, ROW_BUDGET // 4, least=1, whole="of")
+        kept = self._fitted(light | {"group": mix(group, part), "of": group}, ROW_BUDGET // 4, self.least // 4, whole="of")
         kept["group"] = kept.pop("of")
         self._settle(blocks[-1].end_us, self._whole(blocks, kept), 0, slots)
 
-    def _fitted(self, rows: Columns, room: int, least: int = LEAST_ROWS, whole: str = "group") -> Columns:
-        """At most `room` rows: fewer of each group, and where even `least` are too many, buckets of groups (`whole`) go, those furthest from a bound first.
+    def _fitted(self, rows: Columns, room: int, least: int, whole: str = "group") -> Columns:
+        """At most `room` rows: fewer of each group; where `least` of each are too many, buckets of groups (`whole`) go, those furthest from a bound first.
 
         A group of which one row is left would say anything: what speaks for a raise and what speaks against it stay together or go together.
         """
@@ -312,8 +321,9 @@ class Window:
     def _nearness(self, rows: Columns, bucket: Array) -> NDArray[np.float64]:
         """How far the groups of each bucket go together towards, or beyond, the nearest alternative of bounds; 1 for all where there is no bound."""
         near = np.zeros(1 << BUCKET_BITS)
+        proves = np.exp2(-rows["level"].astype(np.float64))  # one conversation followed of 256 is one: a spray has one of each port
         for gate in self.gates:
-            parts = [np.bincount(bucket, weights=self.brings(rows, name), minlength=len(near)) / bound for name, bound in gate.items()]
+            parts = [np.bincount(bucket, weights=self.brings(rows, name) * proves, minlength=len(near)) / bound for name, bound in gate.items()]
             np.maximum(near, np.minimum.reduce(parts), out=near)
         return near if self.gates else np.ones(len(near))
 

@@ -92,6 +92,7 @@ def block(n, *, groups=1, slot=0, seed=0):
     return {
         "at": np.arange(n), "slot": np.full(n, slot, np.int32), "weight": np.ones(n), "group": np.arange(n, dtype=np.uint64) % np.uint64(groups),
         "chance": rng.integers(0, 2**64, n, np.uint64), "reach": np.full(n, ALL), "n?": np.ones(n, np.bool_), "start_us": np.arange(n),
+        "level": np.zeros(n, np.uint8),
     }  # fmt: skip
 
 
@@ -251,3 +252,25 @@ def test_where_not_all_groups_fit_those_that_go_furthest_stay(monkeypatch):
     assert held.shed_rows > 0
     assert held.known(np.array([heavy]), np.array([mine])).all()
     assert not held.known(np.arange(1500).astype(np.uint64) << np.uint64(48), np.full(1500, 1.0)).all()
+
+
+@pytest.mark.parametrize("pane_rows", [1 << 14, 2_000])
+def test_what_proves_a_bound_of_different_values_stays_among_a_crowd_of_small_groups(monkeypatch, pane_rows):
+    """A scanner of twenty hosts is judged by twenty rows of different hosts: to make room for thousands who have one row each, sixteen will not do."""
+    monkeypatch.setattr(w, "ROW_BUDGET", 4_000)
+    monkeypatch.setattr(w, "PANE_ROWS", pane_rows)
+
+    def of_scanner(**settings):
+        held = window(**settings)
+        for n in range(3):
+            many = block(6000, groups=6000, seed=n)
+            many["group"] = many["group"] << np.uint64(51)
+            many["group"][:300] = np.uint64((1 << 64) - 1)
+            held.add((n + 1) * 5 * SECOND, many, source(6000), NONE, 1)
+        rows = held.rows_of(np.zeros(1, np.int32), 15 * SECOND)
+        mine = rows["group"] == np.uint64((1 << 64) - 1)
+        assert rows["weight"][mine].sum() == 900
+        return np.count_nonzero(mine)
+
+    assert of_scanner(distinct=frozenset({"n"})) >= 20
+    assert of_scanner(gates=({"n": 200.0},), distinct=frozenset({"n"})) >= 200
