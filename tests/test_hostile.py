@@ -229,7 +229,7 @@ def clients():
 def test_nobody_is_accused_for_want_of_room(monkeypatch):
     """Answered conversations come first and are thinned, the unanswered come together later: what is left of the former still speaks for its sender."""
     monkeypatch.setattr(window, "ROW_BUDGET", 1 << 10)
-    monkeypatch.setattr(window, "QUIET_BUDGET", 1 << 6)
+    monkeypatch.setattr(window, "QUIET_PART", 16)
     found = detections(*clients())
     assert "address-scan" not in rules_of(found)
     monkeypatch.setattr(runner, "_fair", lambda *_: None)

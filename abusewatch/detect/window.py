@@ -23,12 +23,13 @@ from abusewatch.windows.order import BUCKET_BITS, bucket_of, mix, order_of_small
 
 LOSSY = 0.05  # part of a bound that a gate may cost; there are two: what is 1.1 times the threshold always fires (tests/detect/test_window.py)
 GROUP_ROWS = 4096  # rows of one group that a pane may bring
-PANE_ROWS = 1 << 13  # rows that a pane may bring in all; when there are more, each group may bring half, a quarter, ... of its share, then some bring none
+PANE_ROWS = 1 << 13  # rows that a pane may bring in all; when there are more, each group may bring half, a quarter, ... of its share, but `least`
 MERGED_ROWS = 2048  # rows of one group in a merged block: what is near a threshold is far from it, so distinct(...) is exact there
 ROW_BUDGET = 1 << 15  # rows of a rule; at about 150 bytes each this is the memory a rule may take (what fewer would miss: python -m benchmarks.spray)
+LONG_US, LONG_TIMES = 900_000_000, 4  # in hours many fail now and then; with few rows, who fails slowly would seldom be among those that stay
 LEAST_ROWS = 16  # rows of a group that are kept if any are: shares of fewer mean nothing (and no fewer than prove a bound of different values: `least`)
 MOST_LEAST = 512
-QUIET_BUDGET = ROW_BUDGET // 16
+QUIET_PART = 16  # of the budget, for who brings nothing towards a bound
 MERGE_US = 40_000_000
 COMPACT_PARTS = 16
 JOINED = 8  # merged blocks that become one, and so many of those again: a window of hours, asked at each pane, is some thirty blocks, not a thousand
@@ -93,6 +94,11 @@ class Window:
         return None if all(bound * share <= 1 for gate in self.gates for bound in gate.values()) else share
 
     @property
+    def budget(self) -> int:
+        """How many rows it may hold."""
+        return ROW_BUDGET * (LONG_TIMES if self.length_us > LONG_US else 1)
+
+    @property
     def least(self) -> int:
         """How many rows of a group stay if any do: twice what proves its bound of different values, since only half of them may speak for it."""
         bounds = [bound for gate in self.gates for name, bound in gate.items() if name in self.distinct]
@@ -144,7 +150,7 @@ class Window:
         self.loose.append(block)
         self._count(block, +1, slots)
         self._touched.append((end_us, present))
-        if self.size > ROW_BUDGET:
+        if self.size > self.budget:
             self._merge(slots)
 
     def turn(self, end_us: int, slots: int) -> None:
@@ -218,9 +224,9 @@ class Window:
             self._count(block, -1, slots)
         light = self._light(blocks)
         hopeful = self._hopeful(light, blocks[0].end_us, blocks[-1].end_us)
-        if self._settled > ROW_BUDGET * 3 // 8:
+        if self._settled > self.budget * 3 // 8:
             self._compact(blocks[-1].end_us, slots)
-        kept = self._fitted(light if hopeful.all() else r.take(light, hopeful), ROW_BUDGET // 2 - self._settled, self.least)
+        kept = self._fitted(light if hopeful.all() else r.take(light, hopeful), self.budget // 2 - self._settled, self.least)
         quiet = 0
         if not hopeful.all():
             others = self._quiet(r.take(light, ~hopeful))
@@ -296,7 +302,7 @@ class Window:
             return
         # Time by time, so that what leaves the window takes no more with it than what came then.
         group, part = light["group"], block_us[inside] // max(self.length_us // COMPACT_PARTS, 1)
-        kept = self._fitted(light | {"group": mix(group, part), "of": group}, ROW_BUDGET // 4, self.least // 4, whole="of")
+        kept = self._fitted(light | {"group": mix(group, part), "of": group}, self.budget // 4, self.least // 4, whole="of")
         kept["group"] = kept.pop("of")
         self._settle(blocks[-1].end_us, self._whole(blocks, kept), 0, slots)
 
@@ -342,8 +348,9 @@ class Window:
 
         First all groups have fewer rows; where even one of each is too much, those of least hash stay, the same in every run.
         """
-        left = max(QUIET_BUDGET - sum(b.quiet for b in self._merged), 0)
-        room = max(left // 2, min(left, QUIET_BUDGET * MERGE_US // self.length_us))  # something is left for those who come later
+        most = self.budget // QUIET_PART
+        left = max(most - sum(b.quiet for b in self._merged), 0)
+        room = max(left // 2, min(left, most * MERGE_US // self.length_us))  # something is left for those who come later
         group = rows["group"]
         groups = int(np.count_nonzero(np.bincount(bucket_of(group), minlength=1 << BUCKET_BITS)))  # there are no fewer
         if groups > room:

@@ -30,7 +30,7 @@ class Inventory:
     ) -> None:
         self.customers = tuple(customers)
         self.ports = dict(ports or {})
-        self.slots = slots or Slots()
+        self.slots = Slots() if slots is None else slots
         self._by_id = {c.id: c for c in customers}
         self._behind: dict[int, Customer] = {}
         networks: dict[Network, list[Customer]] = {ipaddress.ip_network(n): [] for n in own}

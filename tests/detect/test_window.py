@@ -175,7 +175,7 @@ def test_slots_may_grow_between_calls():
 def test_quiet_groups_may_speak_against_a_raise(monkeypatch):
     """Rows that bring nothing towards a bound are kept: without them failed / hosts would be of failures alone."""
     assert quiet(20) == (600, 600)
-    monkeypatch.setattr(w, "QUIET_BUDGET", 200)
+    monkeypatch.setattr(w, "QUIET_PART", w.ROW_BUDGET // 200)
     rows, weight = quiet(20)
     assert 30 * 3 < rows <= 200 + 30 * 3  # in the room there is, beside what has not been merged
     assert weight == 600
@@ -192,7 +192,7 @@ def quiet(panes):
 
 def test_a_spray_stays_within_the_budget(monkeypatch):
     monkeypatch.setattr(w, "ROW_BUDGET", 20_000)
-    monkeypatch.setattr(w, "QUIET_BUDGET", 1_000)
+    monkeypatch.setattr(w, "QUIET_PART", 20)
     held, most = window(gates=({"n": 2.0},)), 0
     for n in range(80):
         put(held, (n + 1) * 5 * SECOND, block(4000, groups=40, seed=n), source(4000))
@@ -203,8 +203,12 @@ def test_a_spray_stays_within_the_budget(monkeypatch):
     assert 0.9 < known / (60 * 4000) < 1.1
 
 
+def test_a_window_of_hours_may_hold_more():
+    assert window(length_us=4 * 3600 * SECOND).budget == 4 * window(length_us=900 * SECOND).budget
+
+
 def test_a_group_of_which_more_was_let_go_than_is_held_is_not_known(monkeypatch):
-    monkeypatch.setattr(w, "QUIET_BUDGET", 0)
+    monkeypatch.setattr(w, "QUIET_PART", w.ROW_BUDGET * 2)
     held = window()
     for n in range(20):
         put(held, (n + 1) * 5 * SECOND, block(30, groups=1, seed=n) | {"n?": np.zeros(30, np.bool_)}, source(30))
