@@ -56,6 +56,7 @@ class Pipeline:
         heap.settle()
         self.inventory = inventory
         self.panes = Panes(lateness_us=lateness_us, restart=restart)
+        self.panes.row_budget *= decider.processes if decider else 1  # each has its part of a pane, and what a part costs however few its rows
         self.twins = Twins()
         self.meter: Meter | None = None  # of who wants to know how much passes; a replay does not
         self.decider = decider or Share(engine(rules, inventory, self.panes.pane_us), inventory)

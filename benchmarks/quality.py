@@ -131,13 +131,15 @@ def score(truth: list[dict], found: list[list[Found]]) -> Score:
     return result._replace(benign=benign, flagged=flagged)
 
 
+def provider(roles: Path | None) -> Inventory:
+    """All customers, with the roles that a file gives them."""
+    return Inventory(load_inventory(roles).customers, own=(ipaddress.ip_network(CUSTOMERS),)) if roles else of_prefixes([CUSTOMERS])
+
+
 def scenario(job: tuple[Path, str, int, Path | None]) -> list[Found]:
     """Judge one table: its folder, its name, 1 packet in how many, and the file of roles."""
     folder, name, sampling, roles = job
-    inventory = load_inventory(roles) if roles else of_prefixes([CUSTOMERS])
-    if roles:
-        inventory = Inventory(inventory.customers, own=(ipaddress.ip_network(CUSTOMERS),))
-    return run(table(folder / f"{name}.csv.gz"), inventory, sampling)
+    return run(table(folder / f"{name}.csv.gz"), provider(roles), sampling)
 
 
 def flow_tables(folder: Path, roles: Path | None, jobs: int) -> None:

@@ -77,6 +77,11 @@ class Crew:
         return self._given()
 
     @property
+    def processes(self) -> int:
+        """How many decide."""
+        return len(self.hands)
+
+    @property
     def waits(self) -> bool:
         """Whether time alone may bring something to one of them; then it passes for all."""
         self._move(lambda: not any(hand.ahead for hand in self.hands))

@@ -17,6 +17,11 @@ class Decider(Protocol):
     coverage: Coverage
 
     @property
+    def processes(self) -> int:
+        """How many decide."""
+        ...
+
+    @property
     def ends(self) -> int:
         """How many processes have ended by themselves."""
         ...

@@ -18,6 +18,7 @@ Faults = dict[str, dict[str, int]]
 class Share:
     """Everything in it hangs on the panes it is given and on nothing else, so that many shares of some rows each find what one of all rows does."""
 
+    processes = 1
     ends = lost_rows = 0
     trouble = ""
 
