@@ -14,6 +14,8 @@ from tests.test_pipeline import mixture
 class Parted:
     """Several shares, one after the other."""
 
+    processes = 1  # of them all are one
+
     def __init__(self, shards, rules, owners):
         self.shares = [Share(Engine(rules, owners), owners) for _ in range(shards)]
 
