@@ -57,7 +57,7 @@ def test_a_full_disk_stops_no_detection_and_is_recovered_from_alone(config, disk
         cases = [json.loads(line) for line in abusewatch("case", "list", "--config", config, "--json").lines]
         assert [case["kind"] for case in cases] == ["login_attack"]
         print(f"health red after {red_after:.1f} s, well {well_after:.1f} s after there was room")  # noqa: T201
-        assert red_after < 10
+        assert red_after < 60
         assert well_after < 60
     finally:
         assert process.stop() == 0

