@@ -7,9 +7,9 @@ from pathlib import Path
 
 from lab import servers
 from lab.attacks import OPERATOR_A
-from lab.logins import OPERATOR_6, ftp_server_at, guessed, hydra, mysql_server_at, rdp_server_at, words
-from lab.scenario import Expected, scenario
-from lab.topology import Lab, v6
+from lab.logins import OPERATOR_6, ftp_server_at, guessed, hydra, rdp_server_at, words
+from lab.scenario import Expected, in_both, scenario
+from lab.topology import Family, Lab, literal, v6
 
 
 def guessed_6(port: int) -> tuple[Expected, ...]:
@@ -82,50 +82,32 @@ def ncrack_6(lab: Lab, service: str, user: str, seconds: float) -> None:
 def submission(lab: Lab, address: str) -> None:
     """Postfix with its own settings as it takes mail of its users, who show Dovecot their passwords."""
     mailboxes(lab, address)
-    literal = f"[{address}]" if ":" in address else address
     settings = (
         "myhostname = mail.target.example\nsmtpd_sasl_auth_enable = yes\nsmtpd_sasl_type = dovecot\n"
         f"smtpd_sasl_path = {lab.scratch}/sasl\n"
     )
-    servers.postfix(lab, lab.internet, settings, f"{literal}:587 inet n - n - - smtpd")
+    servers.postfix(lab, lab.internet, settings, f"{literal(address)}:587 inet n - n - - smtpd")
     servers.listening(lab.internet, address, 587)
 
 
-def submission_server(lab: Lab) -> None:
-    """Postfix over IPv4."""
+def submission_server(lab: Lab, family: Family) -> None:
+    """Postfix, and a word list."""
     words(lab, 120)
-    submission(lab, OPERATOR_A)
+    submission(lab, family.alpha(10))
 
 
-@scenario(
+@in_both(
     submission_server,
-    shows="hydra guesses the password of a mail user on a Postfix server's submission port, four connections at once.",
+    shows="hydra guesses the password of a mail user on a Postfix server's submission port{over}, four connections at once.",
     packages=("hydra", "postfix", "dovecot-imapd", "dovecot-pop3d"),
     findings=guessed("login-attack", "login_attack", 587),
 )
-def smtp_login_attack(lab: Lab) -> None:
+def smtp_login_attack(lab: Lab, family: Family) -> None:
     """AUTH again and again."""
-    hydra(lab, f"smtp://{OPERATOR_A}:587/PLAIN", "-l", "office", patience=30, seconds=150)
+    hydra(lab, f"smtp://{literal(family.alpha(10))}:587/PLAIN", *family.flag(), "-l", "office", patience=30, seconds=150)
 
 
-def submission_server_6(lab: Lab) -> None:
-    """Postfix over IPv6."""
-    words(lab, 120)
-    submission(lab, OPERATOR_6)
-
-
-@scenario(
-    submission_server_6,
-    shows="hydra guesses the password of a mail user on a Postfix server's submission port over IPv6, four connections at once.",
-    packages=("hydra", "postfix", "dovecot-imapd", "dovecot-pop3d"),
-    findings=guessed_6(587),
-)
-def smtp_login_attack_v6(lab: Lab) -> None:
-    """As above."""
-    hydra(lab, f"smtp://[{OPERATOR_6}]:587/PLAIN", "-6", "-l", "office", patience=30, seconds=150)
-
-
-def database(lab: Lab, address: str) -> None:
+def database(lab: Lab, family: Family) -> None:
     """PostgreSQL that asks everybody for a password."""
     words(lab, 80)
     programs = max(Path("/usr/lib/postgresql").glob("*/bin"))
@@ -149,33 +131,22 @@ def database(lab: Lab, address: str) -> None:
         "-D",
         data,
         "-c",
-        f"listen_addresses={address}",
+        f"listen_addresses={family.alpha(10)}",
         "-c",
         f"unix_socket_directories={data}",
     )
-    servers.listening(lab.internet, address, 5432, seconds=20)
+    servers.listening(lab.internet, family.alpha(10), 5432, seconds=20)
 
 
-@scenario(
-    lambda lab: database(lab, OPERATOR_A),
-    shows="hydra guesses the password of an account on a PostgreSQL server.",
+@in_both(
+    database,
+    shows="hydra guesses the password of an account on a PostgreSQL server{over}.",
     packages=("hydra", "postgresql"),
     findings=guessed("login-attack", "login_attack", 5432),
 )
-def postgres_login_attack(lab: Lab) -> None:
+def postgres_login_attack(lab: Lab, family: Family) -> None:
     """Eighty passwords."""
-    hydra(lab, f"postgres://{OPERATOR_A}", "-l", "postgres")
-
-
-@scenario(
-    lambda lab: database(lab, OPERATOR_6),
-    shows="hydra guesses the password of an account on a PostgreSQL server over IPv6.",
-    packages=("hydra", "postgresql"),
-    findings=guessed_6(5432),
-)
-def postgres_login_attack_v6(lab: Lab) -> None:
-    """As above."""
-    hydra(lab, f"postgres://[{OPERATOR_6}]", "-6", "-l", "postgres")
+    hydra(lab, f"postgres://{literal(family.alpha(10))}", *family.flag(), "-l", "postgres")
 
 
 def screen(lab: Lab) -> None:
@@ -289,12 +260,19 @@ def password_spray_v6(lab: Lab) -> None:
     hydra(lab, "ssh", "-6", "-l", "root", *targets, tasks=1, patience=10, seconds=180)
 
 
+def telnet_server_6(lab: Lab) -> None:
+    """telnetd over IPv6."""
+    words(lab, 60)
+    servers.telnetds(lab, lab.internet, OPERATOR_6)
+    known_by_name(lab)
+
+
 @scenario(
-    lambda lab: mysql_server_at(lab, OPERATOR_6),
-    shows="hydra guesses the password of an account on a MariaDB server over IPv6.",
-    packages=("hydra", "mariadb-server"),
-    findings=guessed_6(3306),
+    telnet_server_6,
+    shows="ncrack guesses passwords on one telnet server over IPv6.",
+    packages=("ncrack", "inetutils-telnetd", "openbsd-inetd"),
+    findings=guessed_6(23),
 )
-def mysql_login_attack_v6(lab: Lab) -> None:
-    """Eighty passwords."""
-    hydra(lab, f"mysql://[{OPERATOR_6}]", "-6", "-l", "admin")
+def telnet_login_attack_v6(lab: Lab) -> None:
+    """Sixty passwords."""
+    ncrack_6(lab, "telnet:23", "admin", 120)

@@ -1,23 +1,17 @@
 """Look-alikes with many machines behind one address, many peers, many readers or a stream that hardly anybody answers."""
 
 import hashlib
+from functools import partial
 
 from lab import servers
-from lab.benign import RESOLVER, ssh_options
+from lab.benign import sites, ssh_options
 from lab.leads import turns
-from lab.scenario import scenario
-from lab.topology import Lab, Namespace, v4, v6, wait
+from lab.scenario import in_both, scenario
+from lab.topology import IPV4, IPV6, Family, Lab, Namespace, literal, v4, v6, wait
 
-SITES = {f"site{number}.example": f"203.0.113.{number + 20}" for number in range(12)}
 TRACKER, PEERS = "203.0.113.10", tuple(f"192.0.2.{number}" for number in range(11, 19))
 GONE = tuple(f"198.18.3.{number}" for number in range(1, 31))
 CDN_READERS = 15
-
-
-def sites(lab: Lab) -> None:
-    """Twelve sites with names, and a resolver that knows them."""
-    servers.names(lab.internet, RESOLVER, SITES)
-    servers.nginx(lab, lab.internet, *SITES.values())
 
 
 def browse(place: Namespace, seed: int, pages: int) -> None:
@@ -31,9 +25,9 @@ def browse(place: Namespace, seed: int, pages: int) -> None:
 def household(lab: Lab) -> None:
     """A customer's router and six machines behind it; only the router has an address of its own."""
     router = lab.customer(20, mbit=50)
-    sites(lab)
+    resolver = sites(lab, IPV4)
     servers.sshd(lab, lab.internet, "203.0.113.10")
-    inner(lab, router, 6)
+    inner(lab, router, resolver, 6)
     hide = (
         'table ip nat {\n chain out {\n  type nat hook postrouting priority 100\n  oifname "eth0" masquerade\n }\n}\n'
     )
@@ -41,13 +35,13 @@ def household(lab: Lab) -> None:
         raise RuntimeError("nft does not take the rules of the gateway")
 
 
-def inner(lab: Lab, router: Namespace, count: int) -> None:
+def inner(lab: Lab, router: Namespace, resolver: str, count: int) -> None:
     """Machines with addresses of their own network (RFC 1918), which the uplink never shows."""
     for number in range(1, count + 1):
         machine = lab.behind[number] = Namespace(lab, f"inner-{number}")
         machine.create()
         router.join(machine, f"lan{number}", f"10.20.{number}.1", f"10.20.{number}.2")
-        machine.names(RESOLVER)
+        machine.names(resolver)
 
 
 @scenario(
@@ -71,36 +65,57 @@ def benign_nat(lab: Lab) -> None:
     wait(8)
 
 
-def exit_relay(lab: Lab) -> None:
-    """A customer's SOCKS server that anybody may use; twelve sites with names, and six that are gone."""
+def exit_relay(lab: Lab, family: Family, gone: str) -> None:
+    """A customer's SOCKS server that anybody may use; twelve sites with names, and a network of which nothing is left."""
     relay = lab.customer(20, mbit=50)
-    sites(lab)
-    lab.silent("198.18.9.0/24")
-    relay.names(RESOLVER)
-    relay.start("microsocks", "-i", v4(20), "-p", 1080)
-    servers.listening(relay, v4(20), 1080)
+    relay.names(sites(lab, family))
+    lab.silent(gone)
+    relay.start("microsocks", "-i", family.own(20), "-p", 1080)
+    servers.listening(relay, family.own(20), 1080)
+
+
+def use_exit(lab: Lab, family: Family, users: tuple[str, ...], gone: tuple[str, ...], rounds: int) -> None:
+    """Strangers read, and each asks at last for what is gone."""
+    server = f"socks5h://{literal(family.own(20))}:1080"
+    reading = []
+    for number, user in enumerate(users, 1):
+        page, asks = f"http://site$(( (n + {number}) % 12 )).example", f"-x {server} --interface {user}"
+        loop = (
+            f"for n in $(seq 1 {rounds}); do curl -s -m 9 {asks} -o /dev/null {page}/index.html {page}/4k; "
+            f"sleep $(( 4 + (n + {number}) % 5 )); done; curl -s -m 5 {asks} http://{literal(gone[number % len(gone)])}/"
+        )
+        reading.append(lab.internet.start("sh", "-c", loop, shown=number == 1))
+    for one in reading:
+        one.wait(150)
+
+
+EXIT = {
+    "packages": ("microsocks", "curl", "nginx-light", "dnsmasq-base"),
+    "customers": (20,),
+    "remark": "The inventory does not know that this is an exit. Tor needs its directory; what leaves the exit is the same.",
+}
 
 
 @scenario(
-    exit_relay,
+    partial(exit_relay, family=IPV4, gone="198.18.9.0/24"),
     shows="An exit for others: twenty users outside reach twelve sites through a customer's SOCKS server, as through a VPN or Tor; one page in seven that they want "
     "is on a host that is gone.",
-    packages=("microsocks", "curl", "nginx-light", "dnsmasq-base"),
-    customers=(20,),
-    remark="The inventory does not know that this is an exit. Tor needs its directory; what leaves the exit is the same.",
+    **EXIT,
 )
 def benign_exit(lab: Lab) -> None:
     """A minute of strangers."""
-    users = []
-    for number in range(1, 21):
-        page = f"http://site$(( (n + {number}) % 12 )).example"
-        loop = (
-            f"for n in $(seq 1 6); do curl -s -m 9 -x socks5h://{v4(20)}:1080 --interface 198.19.7.{number} -o /dev/null {page}/index.html {page}/4k; "
-            f"sleep $(( 4 + (n + {number}) % 5 )); done; curl -s -m 5 -x socks5h://{v4(20)}:1080 --interface 198.19.7.{number} http://198.18.9.{number % 6 + 1}/"
-        )
-        users.append(lab.internet.start("sh", "-c", loop, shown=number == 1))
-    for user in users:
-        user.wait(150)
+    use_exit(lab, IPV4, tuple(f"198.19.7.{number}" for number in range(1, 21)), tuple(f"198.18.9.{number}" for number in range(1, 7)), 6)
+
+
+@scenario(
+    partial(exit_relay, family=IPV6, gone=IPV6.network(IPV6.delta(0))),
+    shows="An exit for others over IPv6: ten users outside reach twelve sites through a customer's SOCKS server, as through a VPN or Tor; one page in five that they "
+    "want is on a host that is gone.",
+    **EXIT,
+)
+def benign_exit_v6(lab: Lab) -> None:
+    """Half a minute of strangers."""
+    use_exit(lab, IPV6, tuple(IPV6.gamma(number) for number in range(1, 11)), tuple(IPV6.delta(number) for number in range(1, 7)), 4)
 
 
 def swarm(lab: Lab) -> None:
@@ -144,31 +159,29 @@ def benign_peer_to_peer(lab: Lab) -> None:
                           f"--dht-file-path={lab.scratch}/dht", "--dht-entry-point=192.0.2.11:6881", lab.scratch / "film.torrent", seconds=110)  # fmt: skip
 
 
-def subscribers(lab: Lab) -> None:
+def subscribers(lab: Lab, family: Family) -> None:
     """Forty domains, each with a mail server that its MX record names, and a customer's Postfix that asks for them."""
     sender = lab.customer(20)
-    hosts = {
-        f"mx{number}.example": f"203.0.113.{number}" if number % 2 else f"192.0.2.{number}"
-        for number in range(101, 141)
-    }
+    hosts = {f"mx{number}.example": (family.alpha if number % 2 else family.beta)(number) for number in range(101, 141)}
     exchanges = [f"--mx-host=reader{number}.example,mx{number}.example" for number in range(101, 141)]
-    servers.names(lab.internet, RESOLVER, hosts, *exchanges)
-    servers.smtp_sink(lab.internet)
-    sender.names(RESOLVER)
+    resolver = family.beta(53)
+    servers.names(lab.internet, resolver, hosts, *exchanges)
+    servers.smtp_sink(lab.internet, literal(family.everywhere))
+    sender.names(resolver)
     servers.postfix(
         lab, sender, "myhostname = news.customer.example\nsmtp_dns_support_level = enabled\nsmtp_host_lookup = dns\n"
     )
     lab.file("letter", "Subject: News of the month\n\n" + "All that is new, and more of it than last month.\n" * 60)
 
 
-@scenario(
+@in_both(
     subscribers,
-    shows="A newsletter: a customer's Postfix delivers one letter each to the subscribers at forty domains; all of their servers are there.",
+    shows="A newsletter: a customer's Postfix delivers one letter each{over} to the subscribers at forty domains; all of their servers are there.",
     packages=("postfix", "dnsmasq-base"),
     customers=(20,),
     remark="The inventory does not know that this is a mail server.",
 )
-def benign_newsletter(lab: Lab) -> None:
+def benign_newsletter(lab: Lab, _: Family) -> None:
     """Forty letters."""
     loop = f"for n in $(seq 101 140); do sendmail -C {lab.scratch}/postfix -f news@customer.example reader@reader$n.example < {lab.scratch}/letter; sleep 0.7; done"
     lab.customers[20].run("sh", "-c", loop)
@@ -234,24 +247,41 @@ def quic_server(lab: Lab, place: Namespace, address: str) -> None:
     wait(1)
 
 
-def upload_server(lab: Lab) -> None:
+def upload_server(lab: Lab, family: Family) -> None:
     """Somewhere to upload to, over a line of 20 Mbit/s."""
     lab.customer(20, mbit=20)
-    quic_server(lab, lab.internet, "203.0.113.10")
+    quic_server(lab, lab.internet, family.alpha(10))
+
+
+def upload(lab: Lab, family: Family, size: int) -> None:
+    """One POST of so many bytes."""
+    large = lab.file("large", "")
+    large.write_bytes(bytes(size))
+    server = family.alpha(10)
+    lab.customers[20].run("gtlsclient", "-q", "--no-quic-dump", "--no-http-dump", "--exit-on-all-streams-close", "-m", "POST", "-d", large,
+                          server, 443, f"https://{literal(server)}/in", seconds=40)  # fmt: skip
 
 
 @scenario(
-    upload_server,
+    partial(upload_server, family=IPV4),
     shows="An upload over QUIC: a customer sends two megabytes to one server on UDP port 443, as fast as a line of 20 Mbit/s allows.",
     packages=("ngtcp2-client", "ngtcp2-server", "openssl"),
     customers=(20,),
 )
 def benign_quic_upload(lab: Lab) -> None:
-    """One POST."""
-    large = lab.file("large", "")
-    large.write_bytes(bytes(2_000_000))
-    lab.customers[20].run("gtlsclient", "-q", "--no-quic-dump", "--no-http-dump", "--exit-on-all-streams-close", "-m", "POST", "-d", large,
-                          "203.0.113.10", 443, "https://203.0.113.10/in", seconds=40)  # fmt: skip
+    """A second."""
+    upload(lab, IPV4, 2_000_000)
+
+
+@scenario(
+    partial(upload_server, family=IPV6),
+    shows="An upload over QUIC and IPv6: a customer sends 1.2 megabytes to one server on UDP port 443, as fast as a line of 20 Mbit/s allows.",
+    packages=("ngtcp2-client", "ngtcp2-server", "openssl"),
+    customers=(20,),
+)
+def benign_quic_upload_v6(lab: Lab) -> None:
+    """Half a second."""
+    upload(lab, IPV6, 1_200_000)
 
 
 def download_server(lab: Lab) -> None:
@@ -281,32 +311,53 @@ def benign_quic_edge_v6(lab: Lab) -> None:
     )
 
 
-def viewer(lab: Lab) -> None:
+def viewer(lab: Lab, family: Family) -> None:
     """A camera's customer, and somebody who watches it."""
     lab.customer(20)
-    lab.internet.speak_as("203.0.113.10")
+    lab.internet.speak_as(family.alpha(10))
 
 
-@scenario(
-    viewer,
-    shows="A camera: GStreamer sends video as JPEG over RTP to one viewer, about four hundred packets a second for a quarter of a minute; the viewer says only what RTCP "
-    "demands of him, every few seconds.",
-    packages=("gstreamer1.0-tools", "gstreamer1.0-plugins-base", "gstreamer1.0-plugins-good"),
-    customers=(20,),
-)
-def benign_video(lab: Lab) -> None:
-    """A quarter of a minute of video in one direction."""
-    seen = 'rtpbin name=rtp udpsrc port=5004 caps="application/x-rtp,media=video,clock-rate=90000,encoding-name=JPEG,payload=26" ! rtp.recv_rtp_sink_0'
-    heard = f"rtp. ! rtpjpegdepay ! fakesink udpsrc port=5005 ! rtp.recv_rtcp_sink_0 rtp.send_rtcp_src_0 ! udpsink host={v4(20)} port=5007 sync=false async=false"
+def film(lab: Lab, family: Family, seconds: float) -> None:
+    """Video in one direction, what RTCP asks for in both."""
+    here, there, everywhere = family.own(20), family.alpha(10), family.everywhere
+    seen = f'rtpbin name=rtp udpsrc address={everywhere} port=5004 caps="application/x-rtp,media=video,clock-rate=90000,encoding-name=JPEG,payload=26" ! rtp.recv_rtp_sink_0'
+    heard = (
+        f"rtp. ! rtpjpegdepay ! fakesink udpsrc address={everywhere} port=5005 ! rtp.recv_rtcp_sink_0 rtp.send_rtcp_src_0 ! udpsink host={here} port=5007 sync=false async=false"
+    )
     shown = "rtpbin name=rtp videotestsrc is-live=true pattern=snow ! video/x-raw,format=I420,width=320,height=240,framerate=15/1 ! jpegenc quality=50 ! rtpjpegpay"
     told = (
-        "! rtp.send_rtp_sink_0 rtp.send_rtp_src_0 ! udpsink host=203.0.113.10 port=5004 rtp.send_rtcp_src_0 ! "
-        "udpsink host=203.0.113.10 port=5005 sync=false async=false udpsrc port=5007 ! rtp.recv_rtcp_sink_0"
+        f"! rtp.send_rtp_sink_0 rtp.send_rtp_src_0 ! udpsink host={there} port=5004 rtp.send_rtcp_src_0 ! "
+        f"udpsink host={there} port=5005 sync=false async=false udpsrc address={everywhere} port=5007 ! rtp.recv_rtcp_sink_0"
     )
     watching = lab.internet.start("sh", "-c", f"gst-launch-1.0 -q {seen} {heard}")
     wait(2)
-    lab.customers[20].run("sh", "-c", f"gst-launch-1.0 -q {shown} {told}", seconds=15)
+    lab.customers[20].run("sh", "-c", f"gst-launch-1.0 -q {shown} {told}", seconds=seconds)
     watching.terminate()
+
+
+CAMERA = {"packages": ("gstreamer1.0-tools", "gstreamer1.0-plugins-base", "gstreamer1.0-plugins-good"), "customers": (20,)}
+
+
+@scenario(
+    partial(viewer, family=IPV4),
+    shows="A camera: GStreamer sends video as JPEG over RTP to one viewer, about four hundred packets a second for a quarter of a minute; the viewer says only what RTCP "
+    "demands of him, every few seconds.",
+    **CAMERA,
+)
+def benign_video(lab: Lab) -> None:
+    """A quarter of a minute of video in one direction."""
+    film(lab, IPV4, 15)
+
+
+@scenario(
+    partial(viewer, family=IPV6),
+    shows="A camera over IPv6: GStreamer sends video as JPEG over RTP to one viewer, about four hundred packets a second for six seconds; the viewer says only what "
+    "RTCP demands of him.",
+    **CAMERA,
+)
+def benign_video_v6(lab: Lab) -> None:
+    """Six seconds of video in one direction."""
+    film(lab, IPV6, 6)
 
 
 def time_server(lab: Lab) -> None:

@@ -58,10 +58,10 @@ def carpet_flood(lab: Lab) -> None:
     lab.customers[10].run("hping3", "-q", "-I", "eth0", "--udp", "--rand-dest", "-d", 900, "-p", 53, "-i", "u500", "-c", 11500, "203.0.113.x", seconds=30)
 
 
-def slow_line_web(lab: Lab) -> None:
+def slow_line_web(lab: Lab, address: str = OPERATOR_A) -> None:
     """A web server, and a customer behind a line slow enough to make the flood last."""
     lab.customer(10, mbit=1)
-    servers.nginx(lab, lab.internet, OPERATOR_A)
+    servers.nginx(lab, lab.internet, address)
 
 
 @scenario(

@@ -1,8 +1,10 @@
 """Floods, forged sources and spam over IPv6, and water torture as its victims see it."""
 
+from functools import partial
+
 from lab import servers
 from lab.attacks import OFFENDER
-from lab.floods import VICTIM_6, limited_name_server, silent_victim_6
+from lab.floods import VICTIM_6, limited_name_server, silent_victim_6, slow_line_web
 from lab.reflectors import VICTIM_6 as REFLECTION_6
 from lab.scenario import Expected, scenario
 from lab.topology import LINK_MACS, Lab, v6
@@ -27,14 +29,23 @@ def icmp_flood_v6(lab: Lab) -> None:
                           "--icmp-type", 128, "--data-length", 900, "--rate", 500, "-c", 4500, VICTIM_6, seconds=40)  # fmt: skip
 
 
-def slow_line_web_6(lab: Lab) -> None:
-    """A web server, and a customer behind a line slow enough to make the flood last."""
-    lab.customer(10, mbit=1)
-    servers.nginx(lab, lab.internet, VICTIM_6)
+@scenario(
+    silent_victim_6,
+    shows="Three npings side by side send about 2,800 ACKs a second over IPv6, of no connection, to a web server that answers none.",
+    packages=("nmap",),
+    findings=flooded_6("tcp-flood", 80),
+    remark="One nping sends a thousand packets a second at most, or as many as it can.",
+)
+def tcp_flood_ack_v6(lab: Lab) -> None:
+    """Ten and a half thousand ACKs."""
+    sent = ("--tcp", "--flags", "ack", "-p", 80, "--rate", 1000, "-c", 3500)
+    flooding = [lab.customers[10].start("nping", "-6", "-q2", "-N", *sent, "-g", port, VICTIM_6) for port in (40000, 40001, 40002)]
+    for one in flooding:
+        one.wait(30)
 
 
 @scenario(
-    slow_line_web_6,
+    partial(slow_line_web, address=VICTIM_6),
     shows="wrk asks one page over and over over IPv6, four connections at once, each closed after its answer: about two hundred requests a second.",
     packages=("wrk", "nginx-light"),
     findings=flooded_6("http-flood", 80),
@@ -47,7 +58,7 @@ def http_flood_v6(lab: Lab) -> None:
 
 
 @scenario(
-    slow_line_web_6,
+    partial(slow_line_web, address=VICTIM_6),
     shows="slowhttptest opens 120 connections over IPv6 and uploads a few bytes at a time on each, every ten seconds (slow body).",
     packages=("slowhttptest", "nginx-light"),
     findings=flooded_6("slow-http", 80),
@@ -73,13 +84,8 @@ def slow_http_v6(lab: Lab) -> None:
     )
 
 
-def limited_name_server_6(lab: Lab) -> None:
-    """An authoritative server that drops most of what one address asks."""
-    limited_name_server(lab, VICTIM_6)
-
-
 @scenario(
-    limited_name_server_6,
+    partial(limited_name_server, address=VICTIM_6),
     shows="dnsperf asks one authoritative server over IPv6 for 300 random names a second (water torture), as fifty clients; most are dropped.",
     packages=("dnsperf", "unbound"),
     findings=(Expected("dns-flood-packets", "dns_flood", v6(10), (53,)),),

@@ -1,13 +1,14 @@
 """Password guessing beyond SSH over IPv4: other tools, other services, many hosts at once."""
 
 import subprocess
+from functools import partial
 from pathlib import Path
 
 from lab import servers
 from lab.attacks import OFFENDER, OPERATOR_A, two_ssh_servers
 from lab.benign import ssh_options
-from lab.scenario import Expected, scenario
-from lab.topology import Lab, v6, wait
+from lab.scenario import Expected, in_both, scenario
+from lab.topology import Family, Lab, literal, v6, wait
 
 OPERATOR_6 = "2001:db8:ffff:a::10"
 ODD_PORT = 22022
@@ -138,27 +139,27 @@ def telnet_login_attack(lab: Lab) -> None:
     lab.customers[10].run("ncrack", "-p", 23, "-u", "admin", "-P", lab.scratch / "words.txt", OPERATOR_A)
 
 
-def mysql_server_at(lab: Lab, address: str) -> None:
+def mysql_server(lab: Lab, family: Family) -> None:
     """MariaDB with one account that may log in from outside."""
     words(lab, 80)
     data = lab.scratch / "mysql"
     argv = ["mariadb-install-db", "--no-defaults", "--user=root", f"--datadir={data}", "--skip-test-db"]
     subprocess.run(argv, check=True, capture_output=True, timeout=60)
     account = lab.file("account.sql", "CREATE USER 'admin'@'%' IDENTIFIED BY 'not-in-the-list';\n")
-    lab.internet.start("mariadbd", "--no-defaults", "--user=root", f"--datadir={data}", f"--socket={data}/socket", f"--bind-address={address}",
+    lab.internet.start("mariadbd", "--no-defaults", "--user=root", f"--datadir={data}", f"--socket={data}/socket", f"--bind-address={family.alpha(10)}",
                        f"--pid-file={data}/pid", "--skip-name-resolve", "--max-connect-errors=100000", f"--init-file={account}")  # fmt: skip
-    servers.listening(lab.internet, address, 3306, seconds=20)
+    servers.listening(lab.internet, family.alpha(10), 3306, seconds=20)
 
 
-@scenario(
-    lambda lab: mysql_server_at(lab, OPERATOR_A),
-    shows="hydra guesses the password of an account on a MariaDB server.",
+@in_both(
+    mysql_server,
+    shows="hydra guesses the password of an account on a MariaDB server{over}.",
     packages=("hydra", "mariadb-server"),
     findings=guessed("login-attack", "login_attack", 3306),
 )
-def mysql_login_attack(lab: Lab) -> None:
+def mysql_login_attack(lab: Lab, family: Family) -> None:
     """Eighty passwords."""
-    hydra(lab, f"mysql://{OPERATOR_A}", "-l", "admin")
+    hydra(lab, f"mysql://{literal(family.alpha(10))}", *family.flag(), "-l", "admin")
 
 
 def rdp_server_at(lab: Lab, address: str) -> None:
@@ -184,16 +185,16 @@ def rdp_login_attack(lab: Lab) -> None:
 ACCOUNT, PASSWORD = "backup2", "Sommer2024"
 
 
-def ssh_account(lab: Lab, number: int) -> None:
+def ssh_account(lab: Lab, family: Family, number: int) -> None:
     """An sshd, a user on it who has a password, and the customer."""
     lab.customer(number)
     lab.internet.account(ACCOUNT, PASSWORD)
-    servers.sshd(lab, lab.internet, OPERATOR_A, settings="MaxAuthTries 3\n")
+    servers.sshd(lab, lab.internet, family.alpha(10), settings="MaxAuthTries 3\n")
 
 
-def guessable(lab: Lab) -> None:
+def guessable(lab: Lab, family: Family) -> None:
     """The password is the last of the list."""
-    ssh_account(lab, 10)
+    ssh_account(lab, family, 10)
     lab.file("words.txt", "".join(f"password{number}\n" for number in range(100)) + f"{PASSWORD}\n")
 
 
@@ -202,31 +203,33 @@ def with_password(lab: Lab, password: str) -> tuple[object, ...]:
     return ("sshpass", "-p", password, "ssh", *ssh_options(lab), "-o", "PubkeyAuthentication=no", "-o", "NumberOfPasswordPrompts=1")
 
 
-@scenario(
+@in_both(
     guessable,
-    shows="hydra guesses the password of a user on one sshd, one session at a time; the last of a hundred and one is right, and half a minute later "
+    shows="hydra guesses the password of a user on one sshd{over}, one session at a time; the last of a hundred and one is right, and half a minute later "
     "somebody logs in with it and looks around.",
     packages=("hydra", "openssh-server", "openssh-client", "sshpass", "openssl"),
     findings=(*guessed("ssh-login-attack", "login_attack", 22), *guessed("login-success", "login_attack", 22)),
 )
-def login_success(lab: Lab) -> None:
+def login_success(lab: Lab, family: Family) -> None:
     """Guess, succeed, use."""
-    hydra(lab, f"ssh://{OPERATOR_A}", "-l", ACCOUNT, tasks=1, seconds=400)
+    server = family.alpha(10)
+    hydra(lab, f"ssh://{literal(server)}", *family.flag(), "-l", ACCOUNT, tasks=1, seconds=400)
     wait(30)
     look = "id; uname -a; cat /etc/services; ls -lR /etc/ssl | head -400; ps ax"
-    lab.customers[10].run(*with_password(lab, PASSWORD), f"{ACCOUNT}@{OPERATOR_A}", look)
+    lab.customers[10].run(*with_password(lab, PASSWORD), f"{ACCOUNT}@{server}", look)
 
 
-@scenario(
-    lambda lab: ssh_account(lab, 20),
-    shows="A user mistypes his password eight times within two minutes, then gets it right and works for a minute.",
+@in_both(
+    partial(ssh_account, number=20),
+    shows="A user mistypes his password{over} eight times within two minutes, then gets it right and works for a minute.",
     packages=("openssh-server", "openssh-client", "sshpass", "openssl"),
     customers=(20,),
     remark="The typing is done by captures/lab/tools/typist.py on a terminal of its own, with a person's pauses.",
 )
-def benign_mistyped(lab: Lab) -> None:
+def benign_mistyped(lab: Lab, family: Family) -> None:
     """Eight failures and a success."""
+    there = f"{ACCOUNT}@{family.alpha(10)}"
     for turn in range(8):
-        lab.customers[20].run(*with_password(lab, PASSWORD.lower()), f"{ACCOUNT}@{OPERATOR_A}", shown=turn == 0)
+        lab.customers[20].run(*with_password(lab, PASSWORD.lower()), there, shown=turn == 0)
         wait(8 + turn % 5)
-    lab.customers[20].run("python3", lab.tools / "typist.py", 60, *with_password(lab, PASSWORD), f"{ACCOUNT}@{OPERATOR_A}")
+    lab.customers[20].run("python3", lab.tools / "typist.py", 60, *with_password(lab, PASSWORD), there)

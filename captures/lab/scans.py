@@ -171,6 +171,22 @@ def slow_scan(lab: Lab) -> None:
     lab.customers[10].run("nmap", "-sS", "-Pn", "-n", "-p", 445, "--max-rate", "0.05", "--max-retries", 0, "198.18.0.1-80", seconds=1800)
 
 
+SLOW_6 = tuple(f"2001:db8:ffff:{network}::{number}" for network in (5, 6) for number in range(1, 41))
+
+
+@scenario(
+    network_6,
+    shows="nmap looks for one port on eighty unused addresses of two IPv6 subnets, one every twenty seconds.",
+    packages=("nmap", "nginx-light"),
+    findings=tuple(Expected(rule, "slow_scan", v6(10), (445,), 60) for rule in ("slow-scan", "slow-scan-sequential")),
+    remark="Twenty-six minutes of real time; the pace is nmap's own.",
+)
+def slow_scan_v6(lab: Lab) -> None:
+    """As above."""
+    targets = lab.file("hosts6.txt", "\n".join(SLOW_6) + "\n")
+    lab.customers[10].run("nmap", "-6", "-sS", "-Pn", "-n", "-p", 445, "--max-rate", "0.05", "--max-retries", 0, "-iL", targets, seconds=1800)
+
+
 @scenario(
     one_server,
     shows="nmap tries a hundred TCP ports of one host at its second slowest pace (-T1): one every fifteen seconds.",

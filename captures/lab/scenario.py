@@ -7,12 +7,12 @@ import subprocess
 import textwrap
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from lab import record
-from lab.topology import PROVIDER, Lab, v4, v6
+from lab.topology import IPV4, IPV6, PROVIDER, Family, Lab, v4, v6
 
 FOLDER = Path(__file__).resolve().parent.parent
 MANIFEST = FOLDER / "SHA256SUMS"
@@ -63,6 +63,29 @@ def scenario(
         return play
 
     return register
+
+
+def in_both(
+    prepare: Callable[[Lab, Family], None], *, shows: str, packages: tuple[str, ...], findings: tuple[Expected, ...] = (), **more: object
+) -> Callable[[Callable[[Lab, Family], None]], Callable[[Lab, Family], None]]:
+    """Register the decorated function over IPv4 under its own name, and over IPv6 with `-v6` behind it.
+
+    `findings` are those over IPv4; `{over}` in `shows` is where the other says that it is IPv6.
+    """
+
+    def register(play: Callable[[Lab, Family], None]) -> Callable[[Lab, Family], None]:
+        for family, suffix, over in ((IPV4, "", ""), (IPV6, "-v6", " over IPv6")):
+            name = play.__name__.replace("_", "-") + suffix
+            found = tuple(replace(one, offender=family.own(10)) if one.offender == v4(10) else one for one in findings)
+            told = shows.format(over=over)
+            REGISTRY[name] = Scenario(name, told, _within(play, family), _within(prepare, family), packages, found, **more)  # type: ignore[arg-type]
+        return play
+
+    return register
+
+
+def _within(deed: Callable[[Lab, Family], None], family: Family) -> Callable[[Lab], None]:
+    return lambda lab: deed(lab, family)
 
 
 def make(wanted: Scenario) -> int:

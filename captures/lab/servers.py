@@ -4,7 +4,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from lab.topology import Lab, Namespace, wait
+from lab.topology import Lab, Namespace, literal, wait
 
 
 def sshd(lab: Lab, place: Namespace, *addresses: str, port: int = 22, settings: str = "") -> Path:
@@ -46,7 +46,7 @@ def nginx(lab: Lab, place: Namespace, *addresses: str, port: int = 80, tls: bool
     for size in (4, 40, 200):
         (www / f"{size}k").write_bytes(b"x" * size * 1024)
     (www / "index.html").write_text("<html><body>It works.</body></html>\n")
-    listen = "".join(f"listen {f'[{address}]' if ':' in address else address}:{port}{' ssl' * tls};" for address in addresses)
+    listen = "".join(f"listen {literal(address)}:{port}{' ssl' * tls};" for address in addresses)
     listen += certificate(lab) if tls else ""
     config = lab.file(
         f"nginx-{port}.conf",
@@ -73,8 +73,11 @@ def telnetds(lab: Lab, place: Namespace, *addresses: str) -> None:
         '#!/bin/sh\nfor n in 1 2 3; do printf "login: "; read a; printf "Password: "; read b; echo "Login incorrect"; done\n',
     )
     login.chmod(0o755)
-    line = f"{{}}:23 stream tcp nowait.2000 root /usr/sbin/telnetd telnetd -h -E {login}\n"
-    place.start("inetd", "-d", "-i", lab.file("inetd.conf", "".join(line.format(address) for address in addresses)))
+    lines = (
+        f"{literal(address)}:23 stream {'tcp6' if ':' in address else 'tcp'} nowait.2000 root /usr/sbin/telnetd telnetd -h -E {login}\n"
+        for address in addresses
+    )
+    place.start("inetd", "-d", "-i", lab.file("inetd.conf", "".join(lines)))
     listening(place, addresses[-1], 23)
 
 

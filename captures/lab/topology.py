@@ -14,6 +14,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 PROVIDER = ("198.51.100.0/24", "2001:db8:42::/48")
@@ -218,6 +219,53 @@ def v4(number: int) -> str:
 def v6(number: int) -> str:
     """The customer's IPv6 address."""
     return f"2001:db8:42:{number}::{number}"
+
+
+def literal(address: str) -> str:
+    """The address as it stands before a port or a path."""
+    return f"[{address}]" if ":" in address else address
+
+
+@dataclass(frozen=True)
+class Family:
+    """One version of IP: addresses of the lab's actors in it, by number. The internet has four networks, each of `bits` bits."""
+
+    version: int
+    everywhere: str
+    bits: int
+    patterns: tuple[str, str, str, str]
+
+    def own(self, number: int) -> str:
+        """The customer's."""
+        return v4(number) if self.version == 4 else v6(number)
+
+    def alpha(self, number: int) -> str:
+        """In the first network, where servers are."""
+        return self.patterns[0].format(number)
+
+    def beta(self, number: int) -> str:
+        """In the second, of another operator where the version has several."""
+        return self.patterns[1].format(number)
+
+    def gamma(self, number: int) -> str:
+        """In a wide one."""
+        return self.patterns[2].format(number)
+
+    def delta(self, number: int) -> str:
+        """In one beside it."""
+        return self.patterns[3].format(number)
+
+    def flag(self) -> tuple[str, ...]:
+        """What programs are told that take addresses for IPv4's."""
+        return ("-6",) if self.version == 6 else ()
+
+    def network(self, address: str) -> str:
+        """The whole network of an address that ends in 0."""
+        return f"{address}/{self.bits}"
+
+
+IPV4 = Family(4, "0.0.0.0", 24, ("203.0.113.{}", "192.0.2.{}", "198.18.0.{}", "198.18.2.{}"))
+IPV6 = Family(6, "::", 64, ("2001:db8:ffff:a::{}", "2001:db8:ffff:b::{}", "2001:db8:ffff:c::{}", "2001:db8:ffff:d::{}"))
 
 
 def via(like: str, side: int) -> str:

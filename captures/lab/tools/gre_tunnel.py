@@ -19,7 +19,7 @@ def main(local: str, remote: str, inner: str) -> None:
     fcntl.ioctl(device, TUNSETIFF, struct.pack("16sH", b"site", IFF_TUN | IFF_NO_PI))
     for words in (("addr", "add", inner, "dev", "site"), ("link", "set", "site", "up", "mtu", "1400")):
         subprocess.run(["ip", *words], check=True)
-    outside = socket.socket(socket.AF_INET, socket.SOCK_RAW, GRE)
+    outside = socket.socket(socket.AF_INET6 if ":" in local else socket.AF_INET, socket.SOCK_RAW, GRE)
     outside.bind((local, 0))
     outside.connect((remote, 0))
     ready = selectors.DefaultSelector()
@@ -29,7 +29,8 @@ def main(local: str, remote: str, inner: str) -> None:
         for key, _ in ready.select():
             if key.fileobj is outside:
                 packet = outside.recv(2048)
-                os.write(device, packet[(packet[0] & 15) * 4 + len(HEADER) :])
+                before = 0 if ":" in local else (packet[0] & 15) * 4  # IPv6's raw sockets give no header (RFC 3542, 3)
+                os.write(device, packet[before + len(HEADER) :])
             else:
                 outside.send(HEADER + os.read(device, 2048))
 

@@ -56,7 +56,7 @@ def serve(sock: socket.socket) -> None:
 
 def pool(address: str, port: int) -> None:
     """Serve every worker that comes."""
-    with socket.create_server((address, port)) as listener:
+    with socket.create_server((address, port), family=socket.AF_INET6 if ":" in address else socket.AF_INET) as listener:
         while True:
             threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
 
