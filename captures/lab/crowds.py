@@ -2,6 +2,8 @@
 
 import hashlib
 from functools import partial
+from ipaddress import ip_address
+from pathlib import Path
 
 from lab import servers
 from lab.benign import sites, ssh_options
@@ -131,19 +133,35 @@ def swarm(lab: Lab) -> None:
         "opentracker", "-i", TRACKER, "-p", 6969, "-P", 6969, "-d", lab.scratch / "tracker", "-w", "/known"
     )
     servers.listening(lab.internet, TRACKER, 6969)
-    for number, peer in enumerate(PEERS):
-        lab.internet.start("aria2c", *peer_options(lab, peer), "-d", file.parent, "--bt-seed-unverified", "--seed-ratio=0",
-                           f"--dht-file-path={lab.scratch}/dht{number}", "--dht-entry-point=192.0.2.11:6881", torrent, shown=number == 0)  # fmt: skip
+    seed(lab, torrent, PEERS)
     for number, peer in enumerate(GONE):
         lab.internet.run("python3", lab.tools / "announce.py", torrent, peer, 6881 + number % 9, shown=number == 0)
     wait(4)
     lab.silent("198.18.3.0/28")
 
 
-def peer_options(lab: Lab, address: str) -> tuple[object, ...]:
-    """A BitTorrent program at an address, with the distributed hash table and nothing of the local network's."""
-    return ("-q", f"--interface={address}", "--listen-port=6881", "--dht-listen-port=6881", "--enable-dht=true", "--enable-dht6=false", "--bt-enable-lpd=false",
+def peer_options(lab: Lab, address: str, table: str) -> tuple[object, ...]:
+    """A BitTorrent program at an address, with the distributed hash table of its version of IP (BEP 5, BEP 32) and nothing of the local network's."""
+    if ":" in address:
+        hashed = ("--enable-dht=false", "--enable-dht6=true", f"--dht-listen-addr6={address}", f"--dht-entry-point6={literal(PEERS_6[0])}:6881",
+                  f"--dht-file-path6={lab.scratch}/{table}")  # fmt: skip
+    else:
+        hashed = ("--enable-dht=true", "--enable-dht6=false", f"--dht-entry-point={PEERS[0]}:6881", f"--dht-file-path={lab.scratch}/{table}")
+    return ("-q", f"--interface={address}", "--listen-port=6881", "--dht-listen-port=6881", *hashed, "--bt-enable-lpd=false",
             f"--log={lab.scratch}/aria.log", "--log-level=warn")  # fmt: skip
+
+
+def seed(lab: Lab, torrent: Path, peers: tuple[str, ...]) -> None:
+    """The peers that have the file."""
+    for number, peer in enumerate(peers):
+        lab.internet.start("aria2c", *peer_options(lab, peer, f"dht{number}"), "-d", lab.scratch / "seed", "--bt-seed-unverified", "--seed-ratio=0",
+                           torrent, shown=number == 0)  # fmt: skip
+
+
+def fetch(lab: Lab, address: str, share_minutes: float) -> None:
+    """Fetch, then share for a while."""
+    lab.customers[20].run("aria2c", *peer_options(lab, address, "dht"), "-d", lab.scratch / "fetched", f"--seed-time={share_minutes}", "--max-download-limit=30K",
+                          "--bt-request-peer-speed-limit=1M", lab.scratch / "film.torrent", seconds=110)  # fmt: skip
 
 
 @scenario(
@@ -154,9 +172,39 @@ def peer_options(lab: Lab, address: str) -> tuple[object, ...]:
     customers=(20,),
 )
 def benign_peer_to_peer(lab: Lab) -> None:
-    """Fetch, then share for a minute."""
-    lab.customers[20].run("aria2c", *peer_options(lab, v4(20)), "-d", lab.scratch / "fetched", "--seed-time=1", "--max-download-limit=30K", "--bt-request-peer-speed-limit=1M",
-                          f"--dht-file-path={lab.scratch}/dht", "--dht-entry-point=192.0.2.11:6881", lab.scratch / "film.torrent", seconds=110)  # fmt: skip
+    """Thirty-five seconds, then a minute."""
+    fetch(lab, v4(20), 1)
+
+
+PEERS_6, GONE_6 = tuple(IPV6.beta(number) for number in range(11, 19)), tuple(IPV6.gamma(number) for number in range(1, 31))
+
+
+def swarm_6(lab: Lab) -> None:
+    """The same swarm, whose tracker is a web server with one answer for everybody (BEP 7)."""
+    lab.customer(20, mbit=20)
+    file = lab.file("seed/film", "")
+    file.write_bytes(bytes(range(256)) * 768)
+    torrent, tracker = lab.scratch / "film.torrent", IPV6.alpha(10)
+    lab.internet.run("mktorrent", "-l", "15", "-a", f"http://{literal(tracker)}:6969/announce", "-o", torrent, file)
+    known = b"".join(ip_address(peer).packed + (6881).to_bytes(2) for peer in PEERS_6 + GONE_6)
+    answer = b"d8:intervali1800e5:peers0:6:peers6%d:%be" % (len(known), known)
+    (servers.nginx(lab, lab.internet, tracker, port=6969) / "announce").write_bytes(answer)
+    seed(lab, torrent, PEERS_6)
+    wait(4)
+    lab.silent(*GONE_6[:14])
+
+
+@scenario(
+    swarm_6,
+    shows="A BitTorrent peer over IPv6: aria2 fetches a file of two hundred kilobytes from eight peers and tries thirty more that the tracker knows and that have "
+    "gone; half of those refuse, half are silent. It speaks to others over the distributed hash table, too.",
+    packages=("aria2", "nginx-light", "mktorrent"),
+    customers=(20,),
+    remark="Debian's opentracker speaks IPv4 only; the tracker here is nginx with one answer for everybody.",
+)
+def benign_peer_to_peer_v6(lab: Lab) -> None:
+    """Seven seconds, then half a minute."""
+    fetch(lab, v6(20), 0.5)
 
 
 def subscribers(lab: Lab, family: Family) -> None:
