@@ -144,38 +144,45 @@ class Runner:
 
     def _hopeful(self, view: View, at: Index, slots: int) -> Index:
         """The rows of slots that bring their share of a bound, and of them those of groups that do, where an address has several."""
-        weight = view["weight"][at]
-        values = {name: value * weight for name, value in self._gate_values(view, at).items()}
-        enough = self.window.enough(view["slot"][at], values, slots)
-        if enough is None:
+        share = self.window.share
+        if share is None:
             return at
+        weight = view["weight"].take(at)
+        values = {name: value * weight for name, value in self._gate_values(view, at).items()}
+        enough = self.window.enough(view["slot"].take(at), values, share, slots)
         if not enough.all():
             at, values = at[enough], {name: value[enough] for name, value in values.items()}
         if self._one_each or not len(at):
             return at
         group = self.groups(view, at)
-        return at[among(group, reaching(group, values, self.window.gates, self.window.share or 0.0))]
+        return at[among(group, reaching(group, values, self.window.gates, share))]
 
     def _keep(self, at: Index, view: View, end_us: int, slots: int, fired: Array) -> Columns:
         if not len(at):  # nobody brings enough
             return {}
         picked = Picked(view, at)
-        rows: Columns = {"at": at, "slot": picked["slot"], "weight": picked["weight"]}
-        rows["group"] = self.groups(view, at)
+        rows: Columns = {"at": at, "slot": picked["slot"], "weight": picked["weight"], "group": self.groups(view, at)}
         rows["chance"], rows["reach"] = picked.shared("chance", _chance), np.broadcast_to(ALL, at.shape)
-        rows |= {"sampling_rate": picked["sampling_rate"], "packets": picked["packets"], "start_us": picked["start_us"], "end_us": picked["end_us"]}
-        rows["level"] = picked["level"]
+        for m in self._measures:
+            if m.name in self.window.sums:
+                m.columns(picked, rows, sampled=self._sampled)
+        if self.seat:
+            self.window.shed_rows += self.seat.note({"group": rows["group"], "start_us": picked["start_us"], "weight": rows["weight"]})
+        source = Source(view, self.rule.identity)
+        held = self._held(rows, source, fired)
+        chosen = self.window.chosen(rows, fired)
+        self.window.add(end_us, self._measured(Picked(view, chosen["at"])) | chosen, source, slots)
+        return held
+
+    def _measured(self, picked: Picked) -> Columns:
+        """What must be kept of some rows of a view to judge them later, but for what it took to choose them."""
+        rows = {name: picked[name] for name in ("sampling_rate", "packets", "start_us", "end_us", "level")}
         if self.wait_us:
             rows["back"] = ~picked.stored("outbound")
         for m in self._measures:
-            m.columns(picked, rows, sampled=self._sampled)
-        if self.seat:
-            rows |= self.seat.columns(picked)
-            self.window.shed_rows += self.seat.note(rows)
-        source = Source(view, self.rule.identity)
-        held = self._held(rows, source, fired)
-        self.window.add(end_us, rows, source, fired, slots)
-        return held
+            if m.name not in self.window.sums:
+                m.columns(picked, rows, sampled=self._sampled)
+        return rows | (self.seat.columns(picked) if self.seat else {})
 
     def groups(self, view: View, at: Index) -> U64:
         """Hash the group of some rows of a view."""
@@ -304,7 +311,7 @@ class _CompiledMeasure:
         # Measures that tell the same apart (failed and all of distinct(dst)) keep it once; sums are scaled each for itself (`thinning`).
         self._column = f"={', '.join(key.text for key in measure.keys)}" if measure.keys else f"{measure.name}="
 
-    def columns(self, picked: View, rows: Columns, *, sampled: bool) -> None:
+    def columns(self, picked: Picked, rows: Columns, *, sampled: bool) -> None:
         """Put into `rows` what must be kept of each to compute the measure later."""
         rows[self._mask] = self._holds(picked)
         function = self._measure.function
@@ -313,7 +320,7 @@ class _CompiledMeasure:
         elif self._condition:
             rows[self._column] = self._condition(picked)
         elif self._measure.keys and self._column not in rows:
-            rows[self._column] = keys.hashes(self._measure.keys, picked)
+            rows[self._column] = picked.shared(self._column, lambda v: keys.hashes(self._measure.keys, v))
 
     def _holds(self, picked: View) -> Mask:
         return self._where(picked) if self._where else np.broadcast_to(np.True_, (picked.rows,))

@@ -19,41 +19,47 @@ NONE = np.zeros(0, np.uint64)
 ALL = np.uint64((1 << 64) - 1)
 
 
-def thinned(rows: Columns, limit: int, fired: Array = NONE, sums: Collection[str] = ()) -> tuple[Columns, int]:
+def thinned(
+    rows: Columns, limit: int, fired: Array = NONE, sums: Collection[str] = (), *, room: int | None = None, least: int = 1
+) -> tuple[Columns, int]:
     """Keep about `limit` rows of a group, those of least hash (the same ones in every run), which stand for all; also say how many went.
 
+    With `room` for fewer than there are, the limit is a half, a quarter, ... of it, by which they fit, but no less than `least`.
     `reach` of each row is the greatest hash that stayed in its group: different values are counted fairly only among rows up to the least `reach` there is.
     Weights of a group keep their sum. So do the values of the measures named in `sums` (`name=` where `name?`): flows differ in size by powers of ten, and a
     sum over a few of them, scaled up, would sometimes raise what the whole does not.
     """
-    at = _perhaps_crowded(rows["group"], min(limit, FIRED_ROWS) if len(fired) else limit)
-    if not len(at):
-        return rows, 0
-    group = rows["group"].take(at)
+    group = rows["group"]
+    tight = room is not None and len(group) > room
+    at = None if tight else _perhaps_crowded(group, min(limit, FIRED_ROWS) if len(fired) else limit)
+    if at is not None:
+        if not len(at):
+            return rows, 0
+        group = group.take(at)
     order = order_of(group)
     group = group.take(order)
     starts = starts_of(group)
-    sizes = np.diff(np.append(starts, len(at)))
-    limits = np.full(len(starts), limit)
+    sizes = np.diff(np.append(starts, len(group)))
+    limits = np.full(len(starts), limit if room is None or not tight else limit_for(sizes, limit, room, least))
     if len(fired):
         place = np.minimum(np.searchsorted(fired, group[starts]), len(fired) - 1)
-        limits[fired[place] == group[starts]] = min(limit, FIRED_ROWS)
+        limits[fired[place] == group[starts]] = min(limits[0], FIRED_ROWS)
     crowded = np.flatnonzero(sizes > limits)
     if not len(crowded):
         return rows, 0
     sizes, limits = sizes[crowded], limits[crowded]
-    mine = at[order[ranges(starts[crowded], sizes)]]
+    mine = order[ranges(starts[crowded], sizes)]
+    if at is not None:
+        mine = at[mine]
     return _without(rows, mine, np.repeat(np.arange(len(crowded)), sizes), sizes, limits, sums)
 
 
-def limit_for(rows: Columns, most: int, room: int) -> int:
-    """The greatest limit, `most` or a half, a quarter, ... of it, by which the rows fit into `room`; 1 if none does."""
+def limit_for(sizes: Array, most: int, room: int, least: int = 1) -> int:
+    """The greatest limit, `most` or a half, a quarter, ... of it, by which groups of some sizes fit into `room`; `least` if none does."""
     limit = most
-    if r.length(rows) > room:
-        sizes = np.diff(np.append(starts_of(np.sort(rows["group"])), r.length(rows)))
-        while limit > 1 and np.minimum(sizes, limit).sum() > room:
-            limit //= 2
-    return limit
+    while limit > least and np.minimum(sizes, limit).sum() > room:
+        limit //= 2
+    return max(limit, least)
 
 
 def _perhaps_crowded(group: Array, limit: int) -> Index:

@@ -8,6 +8,7 @@ from abusewatch.model import rows as r
 from abusewatch.model.rows import Array, Columns
 
 ICMP, ICMP6 = 1, 58
+FEW = 8  # times fewer than there are: some ten rules on conversations ask for the same columns, which of all rows in order cost less than one gather
 
 
 class View(Mapping[str, Array]):
@@ -60,13 +61,13 @@ class View(Mapping[str, Array]):
 
 
 class Picked(View):
-    """A view narrowed to some rows (`at`, of `whole`), column by column as they are asked for."""
+    """Some rows of a view (`at`, of `whole`) in any order, column by column as they are asked for."""
 
     def __init__(self, view: View, at: Array) -> None:
         super().__init__({}, {})
         self.whole = view
         self.at = at
-        self._same = len(at) == view.rows  # then nothing is copied
+        self._same = len(at) == view.rows and bool((at == np.arange(len(at))).all())  # then nothing is copied
 
     def __getitem__(self, name: str) -> Array:
         if self._same:
@@ -76,9 +77,9 @@ class Picked(View):
         return self._made[name]
 
     def shared(self, name: str, make: Callable[[View], Array]) -> Array:
-        """A column that other rules compute too: of the whole view and once when most rows are picked, else of these rows only."""
-        if len(self.at) * 2 >= self.whole.rows:
-            return self.whole.once(name, make)[self.at]
+        """A column that other rules compute too: of the whole view and once when not few of its rows are picked, else of these rows only."""
+        if len(self.at) * FEW >= self.whole.rows:
+            return self.whole.once(name, make).take(self.at)
         return make(self)
 
     @property
@@ -133,8 +134,8 @@ _RECORD = {
     "inbound": lambda v: ~v.stored("outbound"),
     "icmp_type": _icmp(8),
     "icmp_code": _icmp(0),
-    "weight": lambda v: np.ones(v.rows),
-    "level": lambda v: np.zeros(v.rows, np.uint8),
+    "weight": lambda v: np.broadcast_to(np.float64(1), (v.rows,)),
+    "level": lambda v: np.broadcast_to(np.uint8(0), (v.rows,)),
 }
 
 _CONVERSATION = {

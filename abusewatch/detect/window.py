@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from abusewatch.detect.lost import Lost
 from abusewatch.detect.source import Source
-from abusewatch.detect.thinning import limit_for, thinned
+from abusewatch.detect.thinning import NONE, thinned
 from abusewatch.detect.thresholds import reached
 from abusewatch.model import rows as r
 from abusewatch.model.rows import Array, Columns
@@ -29,6 +29,7 @@ ROW_BUDGET = 1 << 15  # rows of a rule; at about 150 bytes each this is the memo
 LONG_US, LONG_TIMES = 900_000_000, 4  # in hours many fail now and then; with few rows, who fails slowly would seldom be among those that stay
 LEAST_ROWS = 16  # rows of a group that are kept if any are: shares of fewer mean nothing (and no fewer than prove a bound of different values: `least`)
 MOST_LEAST = 512  # of a rule that asks for more: sixty such groups fill its window
+MERGE_PART = 8  # of the budget, for one merge: with more, each would have to make room first by choosing anew among all that is held
 QUIET_PART = 16  # of the budget, for who brings nothing towards a bound
 MERGE_US = 40_000_000
 COMPACT_PARTS = 16
@@ -127,19 +128,23 @@ class Window:
         """Whether rows have come since `candidates` was last asked."""
         return bool(self._touched)
 
-    def enough(self, slot: Array, values: Mapping[str, Array], slots: int) -> NDArray[np.bool_] | None:
-        """Which rows of a pane belong to slots that bring their share of a bound; None: all. `values` (n,) are those of the gate measures."""
-        if self.share is None:
-            return None
+    def enough(self, slot: Array, values: Mapping[str, Array], share: float, slots: int) -> NDArray[np.bool_]:
+        """Which rows of a pane belong to slots that bring their share of a bound. `values` (n,) are those of the gate measures."""
         sums: dict[str, Array] = {name: np.bincount(slot, weights=value, minlength=slots) for name, value in values.items()}
-        return reached(self.gates, sums, self.share)[slot]
+        return reached(self.gates, sums, share)[slot]
 
-    def add(self, end_us: int, rows: Columns, source: Source, fired: Array, slots: int) -> None:
-        """Take the rows of a pane: `slot`, `group`, `chance`, `reach`, `weight`, `at` (where in `source`), and the columns of the measures."""
-        self._expire(end_us)
-        rows, shed = thinned(rows, max(limit_for(rows, GROUP_ROWS, PANE_ROWS), self.least), fired, self.sums)
+    def chosen(self, rows: Columns, fired: Array = NONE) -> Columns:
+        """Which rows of a pane to take, in order of slot; of groups in `fired` fewer are.
+
+        It needs `slot`, `group`, `chance`, `reach`, `weight` and the columns of measures that are sums; all else need only be made of those that are taken.
+        """
+        rows, shed = thinned(rows, GROUP_ROWS, fired, self.sums, room=PANE_ROWS, least=self.least)
         self.shed_rows += shed
-        rows = r.take(rows, order_of_small(rows["slot"]))
+        return r.take(rows, order_of_small(rows["slot"]))
+
+    def add(self, end_us: int, rows: Columns, source: Source, slots: int) -> None:
+        """Take the rows of a pane that were `chosen`, with `at` (where in `source`) and the columns of all measures."""
+        self._expire(end_us)
         rows["block_us"] = np.broadcast_to(np.int64(end_us), rows["slot"].shape)
         present = rows["slot"][starts_of(rows["slot"])]
         sums = {}
@@ -226,7 +231,7 @@ class Window:
         hopeful = self._hopeful(light, blocks[0].end_us, blocks[-1].end_us)
         if self._settled > self.budget * 3 // 8:
             self._compact(blocks[-1].end_us, slots)
-        kept = self._fitted(light if hopeful.all() else r.take(light, hopeful), self.budget // 2 - self._settled, self.least)
+        kept = self._fitted(light if hopeful.all() else r.take(light, hopeful), min(self.budget // 2 - self._settled, self.budget // MERGE_PART), self.least)
         quiet = 0
         if not hopeful.all():
             others = self._quiet(r.take(light, ~hopeful))
@@ -311,7 +316,7 @@ class Window:
 
         A group of which one row is left would say anything: what speaks for a raise and what speaks against it stay together or go together.
         """
-        kept, shed = thinned(rows, max(limit_for(rows, MERGED_ROWS, room), least), sums=self.sums)
+        kept, shed = thinned(rows, MERGED_ROWS, sums=self.sums, room=room, least=least)
         self.shed_rows += shed
         if r.length(kept) <= room:
             return kept
@@ -357,7 +362,7 @@ class Window:
             some = group < np.uint64(min((1 << 64) * room // groups, (1 << 64) - 1))
             self._lose(rows, group, ~some)
             rows = r.take(rows, some)
-        kept, shed = thinned(rows, limit_for(rows, MERGED_ROWS, room), sums=self.sums)
+        kept, shed = thinned(rows, MERGED_ROWS, sums=self.sums, room=room)
         self.shed_rows += shed
         return kept
 

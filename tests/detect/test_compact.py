@@ -22,7 +22,7 @@ def window(view, at):
     held = Window(60 * SECOND, 5 * SECOND, (), ("bytes", "own_lo"))
     n = len(at)
     rows = {"at": np.array(at), "slot": np.zeros(n, np.int32), "weight": np.ones(n), "group": np.zeros(n, np.uint64), "chance": np.arange(n, dtype=np.uint64)}
-    held.add(5 * SECOND, rows, Source(view, ()), np.zeros(0, np.uint64), 1)
+    held.add(5 * SECOND, rows, Source(view, ()), 1)
     return held
 
 

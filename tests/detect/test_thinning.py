@@ -62,9 +62,15 @@ def test_what_was_thinned_is_thinned_again_to_about_the_limit():
 
 def test_a_limit_is_chosen_by_which_the_rows_fit():
     rows = block(1000, groups=10)
-    assert limit_for(rows, 256, 1000) == 256
-    assert limit_for(rows, 256, 700) == 64
-    assert limit_for(rows, 256, 5) == 1
+    sizes = np.bincount(number(rows))
+    assert limit_for(sizes, 256, 1000) == 256
+    assert limit_for(sizes, 256, 700) == 64
+    assert limit_for(sizes, 256, 5) == 1
+    assert limit_for(sizes, 256, 5, least=40) == 40
+    assert thinned(rows, 256, room=1000) == (rows, 0)
+    assert 300 < r.length(thinned(rows, 256, room=700)[0]) <= 700
+    assert r.length(thinned(rows, 256, room=5)[0]) == 10
+    assert r.length(thinned(rows, 256, room=5, least=40)[0]) == 400
 
 
 def test_sums_of_a_group_do_not_change_by_thinning():

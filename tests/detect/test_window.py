@@ -106,7 +106,7 @@ def window(**settings):
 
 def put(held, end_us, rows, origin, slots=1):
     """A pane with rows for the rule."""
-    held.add(end_us, rows, origin, NONE, slots)
+    held.add(end_us, held.chosen(rows), origin, slots)
     held.turn(end_us, slots)
 
 
@@ -230,9 +230,9 @@ def test_what_others_bring_settles_nothing(monkeypatch):
         theirs = block(300, seed=n) | {"group": np.full(300, 9, np.uint64)}  # in the same bucket
         now = (n + 1) * 5 * SECOND
         rows = r.join([theirs, mine] if n % 2 else [theirs])
-        among.add(now, rows | {"at": np.arange(r.length(rows))}, source(r.length(rows)), NONE, 2)
+        among.add(now, among.chosen(rows | {"at": np.arange(r.length(rows))}), source(r.length(rows)), 2)
         if n % 2:
-            alone.add(now, mine, source(300), NONE, 2)
+            alone.add(now, alone.chosen(mine), source(300), 2)
         for held in (alone, among):
             held.turn(now, 2)
         rows_of = [held.rows_of(np.array([1]), now) for held in (alone, among)]
@@ -270,7 +270,7 @@ def test_what_proves_a_bound_of_different_values_stays_among_a_crowd_of_small_gr
             many = block(6000, groups=6000, seed=n)
             many["group"] = many["group"] << np.uint64(51)
             many["group"][:300] = np.uint64((1 << 64) - 1)
-            held.add((n + 1) * 5 * SECOND, many, source(6000), NONE, 1)
+            held.add((n + 1) * 5 * SECOND, held.chosen(many), source(6000), 1)
         rows = held.rows_of(np.zeros(1, np.int32), 15 * SECOND)
         mine = rows["group"] == np.uint64((1 << 64) - 1)
         assert rows["weight"][mine].sum() == 900
