@@ -11,40 +11,42 @@ import numpy as np
 
 from abusewatch.detect.binding import bind_set
 from abusewatch.detect.compile import compile_rows
-from abusewatch.detect.expression import Binary, In, Logic, Name, Node, names, text
+from abusewatch.detect.expression import Binary, In, Logic, Name, Node, Not, names, text
 from abusewatch.detect.measures import Mask
 from abusewatch.detect.rule import Rule
 from abusewatch.detect.views import Picked, View
+from abusewatch.model import rows as r
 from abusewatch.windows.order import Index
 
 Holds = Callable[[View], Mask]
 START = "rows"
-"""The name in a view of the chain that has no link yet."""
+"""The name of the chain that has no link yet."""
 
 
 class Matching:
     """The chain of one rule. `tacit` is what it asks without saying so, in words and as a condition."""
 
     def __init__(self, rule: Rule) -> None:
-        self.tacit = tuple(_tacit(rule))
-        links: list[tuple[str, Holds]] = [*self.tacit, *((text(part), _compiled(part)) for part in sorted(parts(rule.match.where), key=_breadth))]
+        tacit = list(_tacit(rule))
+        self.tacit = tuple((words, holds) for words, holds, _ in tacit)
+        links = [*tacit, *((text(part), _compiled(part), _only(part)) for part in sorted(parts(rule.match.where), key=_breadth))]
         if rule.exempt.prefixes:
             # An excepted address counts on neither side: ours is left out when the episode is told (`episodes.exempted`), theirs here.
             spared = In(Name("peer"), bind_set(list(rule.exempt.prefixes)), negated=True)
-            links.append((text(spared), _compiled(spared)))
-        self._links: list[tuple[str, Holds]] = []
+            links.append((text(spared), _compiled(spared), None))
+        self._links: list[tuple[str, Holds, str | None]] = []
         said = START
-        for words, holds in links:
+        for words, holds, column in links:
             said = f"{said}, {words}"
-            self._links.append((said, holds))
+            self._links.append((said, holds, column))
 
     def rows(self, view: View) -> Index:
         """Which rows of a view fulfil all conditions, in order."""
-        at: Index = view.once(START, lambda v: np.arange(v.rows))
-        for said, holds in self._links:
+        at: Index = view.every
+        for said, holds, column in self._links:
             if not len(at):
                 break
-            at = view.once(said, partial(_narrowed, at=at, holds=holds))
+            at = view.once(said, partial(_narrowed, at=at, holds=holds, column=column))
         return at
 
 
@@ -69,21 +71,29 @@ def _compiled(node: Node) -> Holds:
     return condition
 
 
-def _narrowed(view: View, at: Index, holds: Holds) -> Index:
+def _only(part: Node) -> str | None:
+    """The one column that a condition reads, where that is easily seen."""
+    inner = part.operand if isinstance(part, Not) else part
+    return inner.name if isinstance(inner, Name) else None
+
+
+def _narrowed(view: View, at: Index, holds: Holds, column: str | None) -> Index:
+    if column and r.constant(view[column]):  # nothing is sampled, nothing is in transit: one look answers for all
+        return at if holds(Picked(view, at[:1])).all() else at[:0]
     passes = holds(Picked(view, at))
     return at if passes.all() else at.take(np.flatnonzero(passes))
 
 
-def _tacit(rule: Rule) -> Iterator[tuple[str, Holds]]:
+def _tacit(rule: Rule) -> Iterator[tuple[str, Holds, str | None]]:
     match = rule.match
     source = any(key.column == "src" for key in match.per)
     if match.on == "record":
         if not names(match.where) & {"transit", "spoofed"}:
-            yield "one end is ours", lambda view: ~view["transit"]
+            yield "one end is ours", lambda view: ~view["transit"], "transit"
         if source:  # our side must be the source: nobody is charged with what others send
-            yield "our side sent it", lambda view: view.stored("outbound")
+            yield "our side sent it", lambda view: view.stored("outbound"), None
     elif source:
-        yield "our side started it", lambda view: view["initiator"]
+        yield "our side started it", lambda view: view["initiator"], "initiator"
     if rule.sampled.use in {"none", "rule"}:
         instead = f"; {rule.sampled.rule} judges those" if rule.sampled.rule else ""
-        yield f"not sampled (the rule is off for sampled records{instead})", lambda view: view["sampling_rate"] <= 1
+        yield f"not sampled (the rule is off for sampled records{instead})", lambda view: view["sampling_rate"] <= 1, "sampling_rate"

@@ -41,6 +41,11 @@ class View(Mapping[str, Array]):
         """Count the rows."""
         return len(self._rows["slot"]) if self._rows else 0
 
+    @property
+    def every(self) -> Array:
+        """The index of every row, in order."""
+        return self.once("rows", lambda v: np.arange(v.rows))
+
     def once(self, name: str, make: Callable[["View"], Array]) -> Array:
         """A column that several rules compute alike (the hash of a key), made by the first."""
         if name not in self._made:
@@ -67,7 +72,7 @@ class Picked(View):
         super().__init__({}, {})
         self.whole = view
         self.at = at
-        self._same = len(at) == view.rows and bool((at == np.arange(len(at))).all())  # then nothing is copied
+        self._same = at is view.every  # then nothing is copied
 
     def __getitem__(self, name: str) -> Array:
         if self._same:
@@ -113,6 +118,11 @@ def _icmp(shift: int) -> Callable[[View], Array]:
     return make
 
 
+def _sampled(view: View) -> Array:
+    rate = view["sampling_rate"]
+    return r.alike(rate[:1] > 1, len(rate)) if r.constant(rate) and len(rate) else rate > 1
+
+
 def _sides(ours_first: str) -> dict[str, Callable[[View], Array]]:
     return {
         **{f"src_{half}": _side(half, ours_first, source=True) for half in ("hi", "lo", "port")},
@@ -123,7 +133,7 @@ def _sides(ours_first: str) -> dict[str, Callable[[View], Array]]:
 _COMMON: dict[str, Callable[[View], Array]] = {
     "bits": lambda v: v["bytes"].astype(np.float64) * 8,
     "duration": lambda v: (v["end_us"] - v["start_us"]) / 1e6,
-    "sampled": lambda v: v["sampling_rate"] > 1,
+    "sampled": _sampled,
     "seconds": lambda v: v["end_us"] / 1e6,
 }
 

@@ -9,7 +9,7 @@ from abusewatch.detect.compile import compile_rows
 from abusewatch.detect.matching import Matching, parts
 from abusewatch.detect.parse import parse
 from abusewatch.detect.runner import Runner
-from abusewatch.detect.views import View, records
+from abusewatch.detect.views import Picked, View, records
 from abusewatch.model import rows as r
 from tests import scenarios
 
@@ -51,6 +51,22 @@ def test_rules_that_begin_alike_ask_once():
     for name in ("address-scan-sampled", "port-scan-sampled", "smtp-spam-sampled"):
         assert len(Matching(RULES[name]).rows(rows)) == 0
     assert len(asked) == 1
+
+
+def test_a_column_of_one_value_answers_for_all_rows():
+    some, same = view(100, rate=0), view(100, rate=1)
+    assert not r.constant(some["sampled"])
+    assert r.constant(same["sampled"])
+    assert len(Matching(RULES["port-scan-sampled"]).rows(some)) < 100
+    same._rows["transit"] = np.broadcast_to(np.True_, 100)
+    assert len(Matching(RULES["udp-flood"]).rows(same)) == 0
+
+
+def test_picked_rows_come_in_the_order_asked_for_though_all_are_picked():
+    rows = view(50)
+    backwards = np.arange(50)[::-1].copy()
+    assert Picked(rows, backwards)["bytes"].tolist() == rows["bytes"][::-1].tolist()
+    assert Picked(rows, rows.every)["bytes"] is rows["bytes"]
 
 
 def test_nothing_matches_in_no_rows():
