@@ -16,6 +16,7 @@ from abusewatch.detect.sieve import Floor, Sieve
 from abusewatch.model import rows as r
 from abusewatch.model.finding import Detection
 from abusewatch.model.rows import Columns
+from abusewatch.windows.order import among
 from abusewatch.windows.panes import Pane
 
 
@@ -34,10 +35,15 @@ class _Held:
 
     def give(self, groups: np.ndarray) -> list[Columns]:
         """Hand out the rows of groups that fire again."""
+        if not self.parts:
+            return []
+        wanted = among(np.concatenate([rows["group"] for _, rows in self.parts]), np.sort(groups))
+        if not wanted.any():
+            return []
         out: list[Columns] = []
         kept: list[tuple[int, Columns]] = []
-        for end_us, rows in self.parts:
-            again = np.isin(rows["group"], groups)
+        ends = np.cumsum([len(rows["group"]) for _, rows in self.parts])
+        for (end_us, rows), again in zip(self.parts, np.split(wanted, ends[:-1]), strict=True):
             if again.any():
                 out.append(r.take(rows, again))
             if not again.all():

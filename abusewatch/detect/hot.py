@@ -67,26 +67,26 @@ class Hot:
 
 
 def reaching(group: U64, values: Mapping[str, Array], gates: Sequence[Mapping[str, float]], share: float) -> U64:
-    """Which groups (sorted hashes) have sums that reach `share` of every bound of one alternative; `values` (n,) are those of the gate measures of each row.
+    """Which groups (sorted hashes) have sums that reach `share` of every bound of one alternative; `values` (n,) are those of the gate measures of each row."""
+    found = np.sort(group[bringing(group, values, gates, share)])
+    return found[starts_of(found)]
+
+
+def bringing(group: U64, values: Mapping[str, Array], gates: Sequence[Mapping[str, float]], share: float) -> NDArray[np.bool_]:
+    """Which rows are of such groups.
 
     First by buckets, which no group exceeds and which cost no sort: few rows are left for that.
     """
+    found = np.zeros(len(group), np.bool_)
     bucket = bucket_of(group)
     totals: dict[str, Array] = {name: np.bincount(bucket, weights=value, minlength=1 << BUCKET_BITS) for name, value in values.items()}
     few = np.flatnonzero(reached(gates, totals, share).take(bucket))
     if not len(few):
-        return NONE
-    group, values = group.take(few), {name: value.take(few) for name, value in values.items()}
-    order = order_of(group)
-    group = group.take(order)
-    starts = starts_of(group)
-    sums = {name: np.add.reduceat(value.take(order), starts, dtype=np.float64) for name, value in values.items()}
-    return np.sort(group[starts][reached(gates, sums, share)])
-
-
-def among(group: U64, few: U64) -> NDArray[np.bool_]:
-    """Which groups are among a few (sorted): one search, where np.isin would sort them all."""
-    if not len(few):
-        return np.zeros(len(group), np.bool_)
-    found: NDArray[np.bool_] = few[np.minimum(np.searchsorted(few, group), len(few) - 1)] == group
+        return found
+    few_groups = group.take(few)
+    order = order_of(few_groups)
+    few = few.take(order)
+    starts = starts_of(few_groups.take(order))
+    sums = {name: np.add.reduceat(value.take(few), starts, dtype=np.float64) for name, value in values.items()}
+    found[few[np.repeat(reached(gates, sums, share), np.diff(np.append(starts, len(few))))]] = True
     return found

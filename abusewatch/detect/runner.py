@@ -12,7 +12,7 @@ from abusewatch.detect.compile import Condition, compile_groups, compile_rows, c
 from abusewatch.detect.expression import names
 from abusewatch.detect.gate import implied
 from abusewatch.detect.history import History
-from abusewatch.detect.hot import Held, Hot, among, reaching
+from abusewatch.detect.hot import Held, Hot, bringing
 from abusewatch.detect.matching import Matching
 from abusewatch.detect.measures import F64, Groups, Mask
 from abusewatch.detect.rule import Measure, Raise, Rule
@@ -25,7 +25,7 @@ from abusewatch.detect.window import Window
 from abusewatch.model import kinds
 from abusewatch.model import rows as r
 from abusewatch.model.rows import Array, Columns
-from abusewatch.windows.order import U64, Index, mix, mix_at, order_of, starts_of
+from abusewatch.windows.order import U64, Index, among, mix, mix_at, order_of, starts_of
 
 SECOND = 1_000_000
 
@@ -154,8 +154,7 @@ class Runner:
             at, values = at[enough], {name: value[enough] for name, value in values.items()}
         if self._one_each or not len(at):
             return at
-        group = self.groups(view, at)
-        return at[among(group, reaching(group, values, self.window.gates, share))]
+        return at[bringing(self.groups(view, at), values, self.window.gates, share)]
 
     def _keep(self, at: Index, view: View, end_us: int, slots: int, fired: Array) -> Columns:
         if not len(at):  # nobody brings enough
@@ -190,7 +189,7 @@ class Runner:
         return Picked(view, at).shared(f"group {', '.join(key.text for key in per)}", lambda v: keys.hashes(per, v, ours=True))
 
     def _held(self, rows: Columns, source: Source, fired: Array) -> Columns:
-        mine = np.isin(rows["group"], fired) if len(fired) else np.zeros(0, np.bool_)
+        mine = among(rows["group"], fired)
         if not mine.any():
             return {}
         at = rows["at"][mine]

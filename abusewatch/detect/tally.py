@@ -9,7 +9,7 @@ from abusewatch.model import address
 from abusewatch.model import rows as r
 from abusewatch.model.finding import EvidenceRow, Target
 from abusewatch.model.rows import Columns
-from abusewatch.windows.order import mix, order_of, starts_of
+from abusewatch.windows.order import among, mix, order_of, starts_of
 
 MOST_TARGETS = 1024  # addresses kept by name; nobody mails more operators about one case, and the rest is told as a number
 MOST_ROWS = 3  # rows a target: what an abuse desk reads (Hetzner and ungleich ask for a few lines, not a log)
@@ -65,6 +65,7 @@ class Tally:
     source_ports: Counter[int] = field(default_factory=Counter)
     _targets: dict[tuple[int, int], _Target] = field(default_factory=dict)
     _distinct: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint64))
+    _hashes: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint64))
 
     def add(self, rows: Columns) -> None:
         """Add rows of one offender: the columns of `runner.EVIDENCE_COLUMNS`, and `weight`."""
@@ -135,8 +136,15 @@ class Tally:
     def _add_targets(self, rows: Columns, packets: np.ndarray, octets: np.ndarray) -> None:
         key = mix(rows["peer_hi"], rows["peer_lo"])
         order = order_of(key)
-        starts = starts_of(key[order])
-        self._add_distinct(key[order][starts])
+        key = key[order]
+        starts = starts_of(key)
+        self._add_distinct(key[starts])
+        if len(self._targets) >= MOST_TARGETS:  # then only what is known grows
+            mine = among(key, self._known())
+            order, key = order[mine], key[mine]
+            starts = starts_of(key)
+        if not len(order):
+            return
         rows = r.take(rows, order)
         weight = rows["weight"]
         sums = [np.add.reduceat(column, starts).tolist() for column in (weight, packets[order], octets[order])]
@@ -163,6 +171,13 @@ class Tally:
         few = r.take(rows, np.array([at for _, at in wanted], np.intp))
         for n, (target, _) in enumerate(wanted):
             target.rows.append((few, n))
+
+    def _known(self) -> np.ndarray:
+        """The hashes of the targets kept, in order; asked only when no more are."""
+        if not len(self._hashes):
+            hi, lo = (np.array(half, np.uint64) for half in zip(*self._targets, strict=True))
+            self._hashes = np.sort(mix(hi, lo))
+        return self._hashes
 
     def _add_distinct(self, hashes: np.ndarray) -> None:
         merged = np.sort(np.concatenate((self._distinct, hashes)))

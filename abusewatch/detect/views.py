@@ -52,6 +52,10 @@ class View(Mapping[str, Array]):
             self._made[name] = make(self)
         return self._made[name]
 
+    def underived(self, name: str) -> Callable[["View"], Array] | None:
+        """How to derive a column that nobody has asked for yet; None when it is there."""
+        return None if name in self._made else self._derived.get(name)
+
     def rest(self) -> None:
         """Forget what was computed: the rules have done with this pane, though one may be looked back at."""
         self._made.clear()
@@ -78,12 +82,18 @@ class Picked(View):
         if self._same:
             return self.whole[name]
         if name not in self._made:
-            self._made[name] = r.pick(self.whole[name], self.at)
+            derive = None if self._many else self.whole.underived(name)
+            self._made[name] = derive(self) if derive else r.pick(self.whole[name], self.at)
         return self._made[name]
+
+    @property
+    def _many(self) -> bool:
+        """Whether what is made of all rows is made for these too at little cost."""
+        return len(self.at) * FEW >= self.whole.rows
 
     def shared(self, name: str, make: Callable[[View], Array]) -> Array:
         """A column that other rules compute too: of the whole view and once when not few of its rows are picked, else of these rows only."""
-        if len(self.at) * FEW >= self.whole.rows:
+        if self._many:
             return self.whole.once(name, make).take(self.at)
         return make(self)
 

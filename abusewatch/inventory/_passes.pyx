@@ -1,9 +1,11 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False, binding=True
-"""Whose an address is, and its slot, in one pass over the rows: the twins of `prefixes.Table` for IPv4 and of `slots.Slots`, to which they are held by tests."""
+"""Whose an address is, its slot, and which end is ours, in one pass over the rows: the twins of `prefixes.Table` for IPv4, `slots.Slots` and
+`inventory.turned`, to which they are held by tests.
+"""
 
-from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-LEVEL = 3
+LEVEL = 4
 
 cdef enum:
     SPLIT = -2
@@ -13,6 +15,22 @@ cdef enum:
 cdef uint64_t GOLDEN = 0x9E3779B97F4A7C15ULL
 cdef uint64_t STIR = 0xBF58476D1CE4E5B9ULL
 cdef uint64_t SEED = 0x243F6A8885A308D3ULL
+
+
+ctypedef fused end:
+    uint16_t
+    uint64_t
+
+
+def turned(end[::1] own, end[::1] peer, const end[:] src, const end[:] dst, const uint8_t[::1] sent):
+    """Source and destination as our end and the other: as they are where our side sent, else the other way round."""
+    cdef Py_ssize_t i, n = own.shape[0]
+    cdef end ours, theirs, swap
+    with nogil:
+        for i in range(n):
+            ours, theirs = src[i], dst[i]
+            swap = (ours ^ theirs) & <end>(<end>sent[i] - 1)
+            own[i], peer[i] = ours ^ swap, theirs ^ swap
 
 
 def owners(int32_t[::1] out, const uint64_t[:] low, const int32_t[::1] by_upper16, const uint32_t[::1] starts, const int32_t[::1] owner):

@@ -11,10 +11,12 @@ from abusewatch.inventory.prefixes import Network, Table
 from abusewatch.inventory.slots import Slots
 from abusewatch.model import address
 from abusewatch.model import rows as r
+from abusewatch.model.compiled import kernel
 from abusewatch.model.customer import Customer, Direction
 from abusewatch.model.flow import FlowBatch
 from abusewatch.model.rows import Array, Columns
 
+KERNEL = kernel("abusewatch.inventory._passes")
 PORT_KEY = np.uint64(0xFE << 56)  # upper half of the slot key of an exporter's interface; fe00::/8 is never an own prefix that carries traffic
 OFTEN_ALIKE = ("sampling_rate", "input_if", "exporter", "frame", "frame_last")
 
@@ -115,9 +117,8 @@ class Inventory:
 
         def ends(name: str) -> tuple[Array, Array]:
             src, dst = getattr(batch, f"src_{name}"), getattr(batch, f"dst_{name}")
-            if r.constant(src) and r.constant(dst) and len(src) and src[0] == dst[0]:
-                return src, dst
-            return np.where(sent, src, dst), np.where(sent, dst, src)
+            alike = r.constant(src) and r.constant(dst) and len(src) > 0 and src[0] == dst[0]
+            return (src, dst) if alike else turned(src, dst, sent)
 
         (own_hi, peer_hi), (own_lo, peer_lo), (own_port, peer_port) = map(ends, ("hi", "lo", "port"))
         rows: Columns = {
@@ -170,6 +171,15 @@ class Inventory:
             number = self._number.get((parsed.version, length, first))
             if number is not None:
                 yield number
+
+
+def turned(src: Array, dst: Array, sent: NDArray[np.bool_]) -> tuple[Array, Array]:
+    """Our end of each record, which is its source where our side `sent`, and the other end; one dtype for all."""
+    if KERNEL is None:
+        return np.where(sent, src, dst), np.where(sent, dst, src)
+    own, peer = np.empty(len(sent), src.dtype), np.empty(len(sent), src.dtype)
+    KERNEL.turned(own, peer, src, dst, sent.view(np.uint8))
+    return own, peer
 
 
 def _day(us: int) -> date:

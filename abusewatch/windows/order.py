@@ -90,3 +90,11 @@ def ranges(begin: NDArray[np.integer], count: NDArray[np.integer]) -> Index:
         return np.zeros(0, np.intp)
     offsets = np.repeat(begin - (np.cumsum(count) - count), count)
     return (offsets + np.arange(total)).astype(np.intp)
+
+
+def among(group: U64, few: U64) -> NDArray[np.bool_]:
+    """Which groups are among a few (sorted): one search, where np.isin would sort them all."""
+    if not len(few):
+        return np.zeros(len(group), np.bool_)
+    found: NDArray[np.bool_] = few[np.minimum(np.searchsorted(few, group), len(few) - 1)] == group
+    return found

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from abusewatch.detect.hot import Held, Hot, among, reaching
+from abusewatch.detect.hot import Held, Hot, reaching
 from abusewatch.detect.views import View
+from abusewatch.windows.order import among
 
 SECOND = 1_000_000
 

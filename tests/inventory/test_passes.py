@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from abusewatch.inventory import prefixes, slots
+from abusewatch.inventory import inventory, prefixes, slots
 from abusewatch.model.address import MAPPED
 
 pytestmark = pytest.mark.compiled("abusewatch.inventory._passes")
@@ -17,7 +17,7 @@ PREFIXES = ("0.0.0.0/32", "10.0.0.0/8", "10.1.0.0/16", "10.1.2.0/24", "192.0.2.1
 
 def both(monkeypatch, act):
     compiled = act()
-    for module in (prefixes, slots):
+    for module in (inventory, prefixes, slots):
         monkeypatch.setattr(module, "KERNEL", None)
     plain = act()
     monkeypatch.undo()
@@ -32,6 +32,16 @@ def test_owners(monkeypatch):
     compiled, plain = both(monkeypatch, lambda: table.owners(np.zeros(len(low), np.uint64), low, 4))
     assert compiled.tolist() == plain.tolist()
     assert {*range(7), -1} == set(compiled.tolist())
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.uint64])
+def test_ends(monkeypatch, dtype):
+    dice, most = np.random.default_rng(0), np.iinfo(dtype).max
+    src, dst = (np.concatenate((np.array([0, most, 1], dtype), dice.integers(0, most, 97, dtype))) for _ in range(2))
+    sent = dice.random(100) < 0.5
+    for one, other in ((src, dst[::-1]), (np.broadcast_to(dtype(5), 100), dst), (src[::2], dst[::2])):
+        compiled, plain = both(monkeypatch, lambda one=one, other=other: inventory.turned(one, other, sent[: len(one)]))
+        assert [(c.dtype, c.tolist()) for c in compiled] == [(p.dtype, p.tolist()) for p in plain]
 
 
 @settings(max_examples=40, deadline=None)
