@@ -321,8 +321,9 @@ class Window:
         if r.length(kept) <= room:
             return kept
         bucket = bucket_of(kept[whole])
-        nearest = np.argsort(-self._nearness(kept, bucket), kind="stable")
-        fit = np.cumsum(np.bincount(bucket, minlength=1 << BUCKET_BITS)[nearest]) <= room
+        sizes = np.bincount(bucket, minlength=1 << BUCKET_BITS)
+        nearest = _greatest_first(self._nearness(kept, bucket), np.flatnonzero(sizes))
+        fit = np.cumsum(sizes[nearest]) <= room
         stay = np.zeros(1 << BUCKET_BITS, np.bool_)
         stay[nearest[fit]] = True
         stays = stay.take(bucket)
@@ -398,6 +399,12 @@ class Window:
                     grown[: len(total)] = total
                 self._totals[name] = total = grown
             total[present] += sign * sums
+
+
+def _greatest_first(values: NDArray[np.float64], buckets: Array) -> Array:
+    """Some buckets in order of their values, which are not negative: read as whole numbers these stand in the same order, with the bucket in the last bits."""
+    last = np.uint64((1 << BUCKET_BITS) - 1)
+    return (np.sort(~values[buckets].view(np.uint64) & ~last | buckets.astype(np.uint64)) & last).astype(np.intp)
 
 
 def _placed(columns: Sequence[Array], picks: Sequence[Array], places: Sequence[Array], n: int) -> Array:
