@@ -5,7 +5,9 @@ RFC 7011 3.4.1): a spoofed template would otherwise swap attacker and victim.
 """
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
 from abusewatch.wire.clocks import Clocks
 from abusewatch.wire.errors import Reason, WireError
@@ -88,6 +90,11 @@ class DataSet:
     limit: int = MAX_RECORDS
     own: bool = True
 
+    @property
+    def fitting(self) -> int:
+        """How many records of fixed length there is room for."""
+        return (self.end - self.start) // self.template.length
+
 
 @dataclass(frozen=True, slots=True)
 class Refrain:
@@ -99,6 +106,18 @@ class Refrain:
     octets: bytes
     templates: tuple[Template, ...]
     options: tuple[DataSet, ...]
+
+    @property
+    def limit(self) -> int:
+        """How many of the records that a datagram may have are spent on its options."""
+        return sum(found.limit for found in self.options)
+
+    @property
+    def records(self) -> int | None:
+        """How many options records it holds; None when they must be read to be counted."""
+        if any(found.template.variable or found.template.layout or found.fitting > found.limit for found in self.options):
+            return None
+        return sum(found.fitting for found in self.options)
 
     def stands(self, domain: "Domain") -> bool:
         """Whether all that it told is how things are."""
@@ -132,6 +151,16 @@ class Domain:
             self.told[number] = at_us, min(max(at_us - last_us, SHORTEST_REFRESH_US), LONGEST_REFRESH_US)
         else:
             self.told[number] = last_us, refresh_us
+
+    def tell_again(self, at_us: Sequence[int]) -> None:
+        """Note that the refrain was told once more at each of some times."""
+        assert self.refrain is not None  # noqa: S101  who asks has compared it
+        for told in self.refrain.templates:
+            self.templates.move_to_end(told.number)
+            for at, _ in groupby(at_us):  # the same second twice says nothing new
+                self.note(told.number, at, anew=False)
+        for found in self.refrain.options:
+            self.templates.move_to_end(found.template.number)
 
     def doubts(self, number: int, at_us: int) -> int | None:
         """Until when another layout for a template is not believed; None when it is.

@@ -1,7 +1,8 @@
 """One ring of export datagrams, of any versions and exporters, into flow batches: the hot path of the daemon.
 
-Most datagrams hold one set of a known template of fixed length. Those are never looked at one by one: their records are gathered by layout, whatever
-exporter they came from. Only datagrams with templates, options, several sets or records of variable length are walked, in the order they came.
+Most datagrams hold one set of a known template of fixed length, maybe behind templates that were told before. Those are never looked at one by one: their
+records are gathered by layout, whatever exporter they came from. Only datagrams with new templates or options, several sets or records of variable length
+are walked, in the order they came.
 """
 
 import heapq
@@ -17,6 +18,7 @@ from abusewatch.wire.errors import Reason, WireError
 from abusewatch.wire.found import Context, Found
 from abusewatch.wire.headers import HEADER_OCTETS, IPFIX, VERSION_5, VERSION_9
 from abusewatch.wire.layout import Layout, packer
+from abusewatch.wire.refrains import told_again
 from abusewatch.wire.refusals import NOBODY, Refusals
 from abusewatch.wire.samples import SampleWalk
 from abusewatch.wire.sampling import RateTable
@@ -25,16 +27,23 @@ from abusewatch.wire.sets import SetReader, Walk
 from abusewatch.wire.templates import Template, read_records
 
 WIDEST_HEADER = 24
+FEW = 4
+"""Datagrams of a domain that are walked sooner than looked at together."""
+
 
 @dataclass(slots=True)
 class Quick:
-    """Datagrams of one data set whose template was known when the ring began, each of shape (n,); `template` indexes `templates`."""
+    """Datagrams of one data set whose template was known when the ring began, each of shape (n,); `template` indexes `templates`.
+
+    `before` counts the options records that stand before the set and tell nothing new.
+    """
 
     row: I64
     start: I64
     octets: I64
     key: I64
     template: I64
+    before: I64
     alive: Bool
     templates: list[Template]
 
@@ -44,6 +53,16 @@ class Quick:
         self.alive &= ~lost
         rows: list[int] = self.row[lost].tolist()
         return rows
+
+    def add(self, row: I64, start: int, octets: I64, key: int, template: Template, before: int) -> None:
+        """Take datagrams more, all of one template and with as many records before their set."""
+        self.templates.append(template)
+        one = np.ones(len(row), np.int64)
+        added = (row, one * start, octets, one * key, one * (len(self.templates) - 1), one * before, one.astype(np.bool_))
+        held = (self.row, self.start, self.octets, self.key, self.template, self.before, self.alive)
+        order = np.argsort(np.concatenate((self.row, row)), kind="stable")
+        columns = (np.concatenate(both)[order] for both in zip(held, added, strict=True))
+        self.row, self.start, self.octets, self.key, self.template, self.before, self.alive = columns
 
 
 class Ring:
@@ -211,8 +230,26 @@ class Ring:
         template_of = np.full(len(row), -1)
         template_of[alone] = np.array(place, np.int64)[inverse]
         q = np.flatnonzero(template_of >= 0)
-        quick = Quick(row[q], head[q] + 4, octets[q] - 4, key[q], template_of[q], np.ones(len(q), np.bool_), templates)
-        return quick, row[template_of < 0].tolist()
+        quick = Quick(row[q], head[q] + 4, octets[q] - 4, key[q], template_of[q], np.zeros(len(q), np.int64), np.ones(len(q), np.bool_), templates)
+        return quick, self._told_again(row[template_of < 0], quick)
+
+    def _told_again(self, slow: I64, quick: Quick) -> list[int]:
+        """Add to the quick ones what repeats what is known, where a domain tells nothing else in this ring; give the others."""
+        order = np.argsort(self.slot[slow], kind="stable")
+        mine, others = slow[order], list[int]()
+        for rows in np.split(mine, np.flatnonzero(np.diff(self.slot[mine])) + 1) if len(mine) else []:
+            domain = self.store.by_slot[int(self.slot[rows[0]])]
+            again = told_again(domain, self.octets[rows], self.length[rows]) if len(rows) >= FEW else None
+            if again is None:
+                others += rows.tolist()
+                continue
+            domain.tell_again(self.export_us[rows].tolist())
+            self.records[rows] = again.before
+            self.steps[rows] = 1 if domain.key[1] == VERSION_9 else again.before
+            if again.template is not None and again.octets is not None:
+                domain.templates.move_to_end(again.template.number)
+                quick.add(rows[again.more], again.start, again.octets, domain.slot << 16 | again.template.number, again.template, again.before)
+        return sorted(others)
 
     def _walk(self, slow: list[int], quick: Quick) -> None:
         """Read datagrams one at a time, in order, so that each is read with what was told before it."""
@@ -293,15 +330,15 @@ class Ring:
         return size
 
     def _take_quick(self, quick: Quick) -> None:
-        row, template, octets, start = (column[quick.alive] for column in (quick.row, quick.template, quick.octets, quick.start))
+        row, template, octets, start, before = (column[quick.alive] for column in (quick.row, quick.template, quick.octets, quick.start, quick.before))
         if not len(row):
             return
         size = np.array([t.length for t in quick.templates], np.int64)
         fitting = octets // size[template]
         count = np.minimum(fitting, MAX_RECORDS)
         self.counts.charge(Reason.RECORD_LIMIT, self.exporter[row[fitting > count]])
-        self.records[row] = count
-        self.steps[row] = np.where(self.version[row] == VERSION_9, 1, count)
+        self.records[row] = count + before
+        self.steps[row] = np.where(self.version[row] == VERSION_9, 1, count + before)
         numbers: dict[Layout | None, int] = {}
         layout_of = np.array([numbers.setdefault(t.layout, len(numbers)) for t in quick.templates], np.int64)[template]
         for layout, number in numbers.items():

@@ -87,11 +87,6 @@ def _confirmed(held: Held | None, template: Template, message: Message) -> bool:
     return held is not None and template == held.new and message != held.message
 
 
-def _plain(template: Template) -> bool:
-    """Whether its records tell of flows, or of something else, and all have one length."""
-    return not template.options and not template.variable
-
-
 MAX_REFRAIN = 2_048
 CACHED_OCTETS = 2_048
 _templates_again = lru_cache(maxsize=512)(_templates)
@@ -141,7 +136,7 @@ class SetReader:
     @staticmethod
     def _remember(domain: Domain, walk: Walk, data: bytes, sets: list[tuple[int, int, int]]) -> None:
         """Note what this datagram told, to know it when it is told again; in its last set there may be records of flows."""
-        last = walk.sets[-1] if walk.sets and _plain(walk.sets[-1].template) and walk.sets[-1].start == sets[-1][1] else None
+        last = walk.sets[-1] if walk.sets and walk.sets[-1].template.plain and walk.sets[-1].start == sets[-1][1] else None
         options = walk.sets[:-1] if last else walk.sets
         octets = data[sets[0][1] - 4 : last.start - 4 if last else sets[-1][2]]
         if len(octets) <= MAX_REFRAIN and all(found.own and found.template.options for found in options):
@@ -159,7 +154,7 @@ class SetReader:
         number, octets = int.from_bytes(data[start : start + 2], "big"), int.from_bytes(data[start + 2 : start + 4], "big")
         template = domain.templates.get(number) if start + octets == len(data) and octets >= 4 else None
         alone = start == len(data)
-        if not whole or not (alone or (template and _plain(template))) or not refrain.stands(domain):
+        if not whole or not (alone or (template and template.plain)) or not refrain.stands(domain):
             return None
         for told in refrain.templates:
             domain.templates.move_to_end(told.number)

@@ -43,6 +43,11 @@ class Template:
     layout: Layout | None
 
     @property
+    def plain(self) -> bool:
+        """Whether its records tell of flows, or of something else but options, and all have one length."""
+        return not self.options and not self.variable
+
+    @property
     def fields(self) -> tuple[Field, ...]:
         """The fields in the order of the record."""
         return unpack(self.spec)
