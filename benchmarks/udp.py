@@ -20,6 +20,7 @@ COLLECTOR_CORES, SENDER_CORE = (0, 1), 2
 LEAST, MOST = 500, 200_000
 """Datagrams a second. The sender itself reaches little more over loopback."""
 REFINEMENTS = 3
+LONG_REFINEMENTS = 2
 SETTLE_SECS = 0.5
 STOP_SECS = 10
 
@@ -110,9 +111,14 @@ def highest(name: str, path: Path, seconds: float, confirm: float, say=print) ->
     # A short run that lost nothing but was still deciding at its end says little: deciding has fixed costs. Climb by long runs.
     while LEAST <= rate < MOST and not any(r.dropped for r in runs) and passes(rate * 6 // 5, confirm):
         rate = rate * 6 // 5
+    # Steps of a tenth and a fifth are coarse beside the difference between two programs.
+    for _ in range(LONG_REFINEMENTS if rate >= LEAST else 0):
+        failed = (r.rate for r in runs if not r.passed and r.rate > rate and (r.dropped or r.seconds > confirm / 2))
+        middle = (rate + min(failed, default=rate)) // 2
+        rate = middle if middle > rate and passes(middle, confirm) else rate
     best = next((r for r in reversed(runs) if r.passed and r.rate == rate), None)
-    failed = [r for r in runs if not r.passed and (best is None or r.rate > best.rate)]
-    return best, min(failed, key=lambda r: r.rate, default=None)
+    beyond = [r for r in runs if not r.passed and (best is None or r.rate > best.rate)]
+    return best, min(beyond, key=lambda r: r.rate, default=None)
 
 
 def _search(passes, seconds: float) -> int:

@@ -13,7 +13,7 @@ import pytest
 from abusewatch.inventory import of_prefixes
 from abusewatch.model.flow import concat
 from abusewatch.wire.datagrams import FlowDecoder
-from benchmarks import stream
+from benchmarks import stream, udp
 from tests.needs import missing, need
 
 
@@ -66,3 +66,15 @@ def test_the_sender_refuses_what_is_out_of_bounds(sender, tmp_path):
     (tmp_path / "stream").write_bytes(struct.pack("=III", 24, 0, 0) + bytes(24))
     for rate, seconds in (("0", "1"), ("2000000", "1"), ("1", "1000")):
         assert subprocess.run([sender, "9", tmp_path / "stream", rate, seconds], capture_output=True, check=False).returncode == 2
+
+
+@pytest.mark.parametrize("most", [700, 31_000, 77_123])
+@pytest.mark.parametrize("worse_when_long", [1.0, 0.8])
+def test_the_search_comes_near_what_a_collector_can_take(monkeypatch, most, worse_when_long):
+    def run(name, path, rate, seconds):
+        able = rate <= most * (worse_when_long if seconds > 5 else 1)
+        return udp.Run(rate, seconds, rate, rate, 0 if able else 9, 0.5 * seconds, 1, settled=True)
+
+    monkeypatch.setattr(udp, "run", run)
+    best, failed = udp.highest("any", Path("stream"), 2.5, 20, say=lambda _: None)
+    assert 0.95 * most * worse_when_long < best.rate <= most * worse_when_long < failed.rate
