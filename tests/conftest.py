@@ -12,6 +12,12 @@ from tests import needs
 ROOT = Path(__file__).resolve().parent.parent
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """In random order, but what takes long first: the others are shared out beside it, and nobody waits for it at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 def pytest_runtest_setup(item):
     """Ask for what the markers of a test say that it needs."""
     for mark in item.iter_markers("needs"):

@@ -17,6 +17,7 @@ def kinds(scenarios):
 
 
 @pytest.mark.corpus
+@pytest.mark.long
 def test_in_a_day_every_attack_is_found_and_nobody_else_accused(corpus):
     truth, batch = day(corpus / "flows")
     found = run(batch, of_prefixes([CUSTOMERS]), 1)

@@ -20,6 +20,7 @@ def scored(corpus, names, inventory, sampling=1):
     return score(truth, [run(table(corpus / f"flows/{t['scenario']}.csv.gz"), inventory, sampling) for t in truth])
 
 
+@pytest.mark.long
 def test_the_roles_of_the_documentation_hide_no_simulated_attack(corpus):
     """What the README says of them. That no look-alike is accused, without any role, the day says."""
     truth = json.loads((corpus / "flows/truth.json").read_text())

@@ -225,6 +225,7 @@ def test_a_million_forged_flows_to_a_hundred_thousand_networks_mail_no_stranger(
     assert [e for e in store.messages() if e.message.audience == "operator"] == []
 
 
+@pytest.mark.long
 def test_a_million_flows_to_a_hundred_thousand_networks_cause_the_budget_and_no_mail_more(opened, machine):
     """Not even forged: the first hour's budget leaves, no desk is mailed twice, the breaker opens, and then nothing leaves."""
     store = opened()
