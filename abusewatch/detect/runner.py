@@ -21,7 +21,7 @@ from abusewatch.detect.source import Source
 from abusewatch.detect.thinning import ALL
 from abusewatch.detect.thresholds import alternatives
 from abusewatch.detect.views import Picked, View
-from abusewatch.detect.window import Window
+from abusewatch.detect.window import PANE_ROWS, Window
 from abusewatch.model import kinds
 from abusewatch.model import rows as r
 from abusewatch.model.rows import Array, Columns
@@ -159,19 +159,29 @@ class Runner:
     def _keep(self, at: Index, view: View, end_us: int, slots: int, fired: Array) -> Columns:
         if not len(at):  # nobody brings enough
             return {}
+        if self.seat:
+            picked = Picked(view, at)
+            self.window.shed_rows += self.seat.note({"group": self.groups(view, at), "start_us": picked["start_us"], "weight": picked["weight"]})
+        at = self._heard(at, view, end_us)
         picked = Picked(view, at)
         rows: Columns = {"at": at, "slot": picked["slot"], "weight": picked["weight"], "group": self.groups(view, at)}
         rows["chance"], rows["reach"] = picked.shared("chance", _chance), np.broadcast_to(ALL, at.shape)
         for m in self._measures:
             if m.name in self.window.sums:
                 m.columns(picked, rows, sampled=self._sampled)
-        if self.seat:
-            self.window.shed_rows += self.seat.note({"group": rows["group"], "start_us": picked["start_us"], "weight": rows["weight"]})
         source = Source(view, self.rule.identity)
         held = self._held(rows, source, fired)
         chosen = self.window.chosen(rows, fired)
         self.window.add(end_us, self._measured(Picked(view, chosen["at"])) | chosen, source, slots)
         return held
+
+    def _heard(self, at: Index, view: View, end_us: int) -> Index:
+        """Of too many rows those to look at further."""
+        if len(at) <= PANE_ROWS or not self.window.mostly_quiet:
+            return at
+        weight = view["weight"].take(at)
+        values = {name: value * weight for name, value in self._gate_values(view, at).items()}
+        return at[self.window.heard(self.groups(view, at), weight, values, end_us)]
 
     def _measured(self, picked: Picked) -> Columns:
         """What must be kept of some rows of a view to judge them later, but for what it took to choose them."""

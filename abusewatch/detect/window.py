@@ -27,6 +27,7 @@ PANE_ROWS = 1 << 13  # rows that a pane may bring in all; when there are more, e
 MERGED_ROWS = 2048  # rows of one group in a merged block: what is near a threshold is far from it, so distinct(...) is exact there
 ROW_BUDGET = 1 << 15  # rows of a rule; at about 150 bytes each this is the memory a rule may take (what fewer would miss: python -m benchmarks.spray)
 LONG_US, LONG_TIMES = 900_000_000, 4  # in hours many fail now and then; with few rows, who fails slowly would seldom be among those that stay
+PANE_QUIET = 1 << 11  # of these, rows of groups that bring nothing towards a bound; as many as all of a merge
 LEAST_ROWS = 16  # rows of a group that are kept if any are: shares of fewer mean nothing (and no fewer than prove a bound of different values: `least`)
 MOST_LEAST = 512  # of a rule that asks for more: sixty such groups fill its window
 MERGE_PART = 8  # of the budget, for one merge: with more, each would have to make room first by choosing anew among all that is held
@@ -70,6 +71,8 @@ class Window:
     distinct: frozenset[str] = frozenset()
     shed_rows: int = 0
     loose: list[Block] = field(default_factory=list)
+    mostly_quiet: bool = False
+    """Whether at the last merge most rows were of groups that brought nothing towards a bound."""
     _fresh: deque[Block] = field(default_factory=deque)
     _merged: deque[Block] = field(default_factory=deque)
     _totals: dict[str, NDArray[np.float64]] = field(default_factory=dict)
@@ -132,6 +135,19 @@ class Window:
         """Which rows of a pane belong to slots that bring their share of a bound. `values` (n,) are those of the gate measures."""
         sums: dict[str, Array] = {name: np.bincount(slot, weights=value, minlength=slots) for name, value in values.items()}
         return reached(self.gates, sums, share)[slot]
+
+    def heard(self, group: Array, weight: Array, values: Mapping[str, Array], end_us: int) -> NDArray[np.bool_]:
+        """Which rows of a crowded pane to look at further: those of groups that bring something towards a bound, and of the others some groups.
+
+        Of these a merge would let go. They are most of what a rule on connections that fail sees: those that were answered.
+        """
+        stays = self._earning(group, values, 0, end_us)
+        others = np.flatnonzero(~stays)
+        if len(others) > PANE_QUIET:
+            stays[others] = self._some(group.take(others), weight.take(others), PANE_QUIET)
+        else:
+            stays[others] = True
+        return stays
 
     def chosen(self, rows: Columns, fired: Array = NONE) -> Columns:
         """Which rows of a pane to take, in order of slot; of groups in `fired` fewer are.
@@ -227,10 +243,12 @@ class Window:
         self.loose.clear()
         for block in blocks:
             self._count(block, -1, slots)
+        ends = sorted(block.end_us for block in blocks)  # panes that are open together close in parts by turns
         light = self._light(blocks)
-        hopeful = self._hopeful(light, blocks[0].end_us, blocks[-1].end_us)
+        hopeful = self._hopeful(light, ends[0], ends[-1])
+        self.mostly_quiet = 2 * int(np.count_nonzero(hopeful)) < len(hopeful)
         if self._settled > self.budget * 3 // 8:
-            self._compact(blocks[-1].end_us, slots)
+            self._compact(ends[-1], slots)
         kept = self._fitted(light if hopeful.all() else r.take(light, hopeful), min(self.budget // 2 - self._settled, self.budget // MERGE_PART), self.least)
         quiet = 0
         if not hopeful.all():
@@ -239,7 +257,7 @@ class Window:
             kept = r.join([kept, others])
         rows = self._whole(blocks, kept)
         rows |= self._evidence_at(blocks, rows.pop("at"), kept["row"])
-        self._settle(blocks[-1].end_us, rows, quiet, slots)
+        self._settle(ends[-1], rows, quiet, slots)
 
     def _light(self, blocks: Sequence[Block]) -> Columns:
         """What it takes to choose among the rows of some blocks, behind each other, with the place of each (`row`): to choose first saves copying the rest."""
@@ -290,7 +308,7 @@ class Window:
         for block in within:
             self._count(block, -1, slots)
         rows = r.join([block.rows for block in within])
-        self._settle(within[-1].end_us, r.take(rows, order_of_small(rows["slot"])), sum(b.quiet for b in within), slots)
+        self._settle(max(b.end_us for b in within), r.take(rows, order_of_small(rows["slot"])), sum(b.quiet for b in within), slots)
         self._merged = deque(sorted(self._merged, key=lambda b: b.end_us))  # a merge at this turn may have been of later panes
 
     def _compact(self, now_us: int, slots: int) -> None:
@@ -309,7 +327,7 @@ class Window:
         group, part = light["group"], block_us[inside] // max(self.length_us // COMPACT_PARTS, 1)
         kept = self._fitted(light | {"group": mix(group, part), "of": group}, self.budget // 4, self.least // 4, whole="of")
         kept["group"] = kept.pop("of")
-        self._settle(blocks[-1].end_us, self._whole(blocks, kept), 0, slots)
+        self._settle(max(b.end_us for b in blocks), self._whole(blocks, kept), 0, slots)
 
     def _fitted(self, rows: Columns, room: int, least: int, whole: str = "group") -> Columns:
         """At most `room` rows: fewer of each group; where `least` of each are too many, buckets of groups (`whole`) go, those furthest from a bound first.
@@ -327,7 +345,7 @@ class Window:
         stay = np.zeros(1 << BUCKET_BITS, np.bool_)
         stay[nearest[fit]] = True
         stays = stay.take(bucket)
-        self._lose(kept, kept[whole], ~stays)
+        self._lose(kept[whole], kept["weight"], ~stays)
         return r.take(kept, stays)
 
     def _nearness(self, rows: Columns, bucket: Array) -> NDArray[np.float64]:
@@ -339,10 +357,10 @@ class Window:
             np.maximum(near, np.minimum.reduce(parts), out=near)
         return near if self.gates else np.ones(len(near))
 
-    def _lose(self, rows: Columns, group: Array, which: NDArray[np.bool_]) -> None:
+    def _lose(self, group: Array, weight: NDArray[np.float64], which: NDArray[np.bool_]) -> None:
         """Let whole groups go for want of room, and remember how much it was."""
         self.shed_rows += int(np.count_nonzero(which))
-        self._lost.add(group[which], rows["weight"][which])
+        self._lost.add(group[which], weight[which])
 
     def known(self, group: Array, weight: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Whether of each group, with the weight of its rows in the window, at least as much is held as was let go in its bucket: nobody is judged by less."""
@@ -357,28 +375,38 @@ class Window:
         most = self.budget // QUIET_PART
         left = max(most - sum(b.quiet for b in self._merged), 0)
         room = max(left // 2, min(left, most * MERGE_US // self.length_us))  # something is left for those who come later
-        group = rows["group"]
-        groups = int(np.count_nonzero(np.bincount(bucket_of(group), minlength=1 << BUCKET_BITS)))  # there are no fewer
-        if groups > room:
-            some = group < np.uint64(min((1 << 64) * room // groups, (1 << 64) - 1))
-            self._lose(rows, group, ~some)
+        some = self._some(rows["group"], rows["weight"], room)
+        if not some.all():
             rows = r.take(rows, some)
         kept, shed = thinned(rows, MERGED_ROWS, sums=self.sums, room=room)
         self.shed_rows += shed
         return kept
 
-    def _hopeful(self, rows: Columns, begin_us: int, end_us: int) -> NDArray[np.bool_]:
-        """Which rows may be of groups that bring their share of a bound, or have in this window: by buckets of the group's hash, so that a few others pass too.
+    def _some(self, group: Array, weight: NDArray[np.float64], room: int) -> NDArray[np.bool_]:
+        """Which rows stay so that there are about `room` groups, those of least hash (the same in every run); the others are lost."""
+        groups = int(np.count_nonzero(np.bincount(bucket_of(group), minlength=1 << BUCKET_BITS)))  # there are no fewer
+        if groups <= room:
+            return np.ones(len(group), np.bool_)
+        some: NDArray[np.bool_] = group < np.uint64(min((1 << 64) * room // groups, (1 << 64) - 1))
+        self._lose(group, weight, ~some)
+        return some
 
-        Had a group to earn its place anew each time, its rows that speak for a raise would stay and those that speak against it go.
-        """
+    def _hopeful(self, rows: Columns, begin_us: int, end_us: int) -> NDArray[np.bool_]:
+        """Which rows of some panes may be of groups that bring their share of a bound, or have in this window."""
         n = r.length(rows)
         if not self.gates or not n:
             return np.ones(n, np.bool_)
-        bucket = bucket_of(rows["group"])
-        names = {name for gate in self.gates for name in gate}
-        sums: dict[str, Array] = {name: np.bincount(bucket, weights=self.brings(rows, name), minlength=1 << BUCKET_BITS) for name in names}
-        earned = reached(self.gates, sums, LOSSY * min(1.0, (end_us - begin_us + self.pane_us) / self.length_us))
+        values = {name: self.brings(rows, name) for name in {name for gate in self.gates for name in gate}}
+        return self._earning(rows["group"], values, end_us - begin_us, end_us)
+
+    def _earning(self, group: Array, values: Mapping[str, Array], span_us: int, end_us: int) -> NDArray[np.bool_]:
+        """The same by what each row brings, all within `span_us` and a pane: by buckets of the group's hash, so that a few others pass too.
+
+        Had a group to earn its place anew each time, its rows that speak for a raise would stay and those that speak against it go.
+        """
+        bucket = bucket_of(group)
+        sums: dict[str, Array] = {name: np.bincount(bucket, weights=value, minlength=1 << BUCKET_BITS) for name, value in values.items()}
+        earned = reached(self.gates, sums, LOSSY * min(1.0, (span_us + self.pane_us) / self.length_us))
         if self._hopeful_us is None:
             self._hopeful_us = np.zeros(1 << BUCKET_BITS, np.int64)
         self._hopeful_us[earned] = end_us + self.length_us

@@ -14,6 +14,7 @@ from abusewatch.detect.thinning import ALL, NONE
 from abusewatch.detect.views import records
 from abusewatch.detect.window import Window
 from abusewatch.inventory import of_prefixes
+from abusewatch.model import address
 from abusewatch.model import rows as r
 from tests.flows import T0, flows
 
@@ -278,3 +279,63 @@ def test_what_proves_a_bound_of_different_values_stays_among_a_crowd_of_small_gr
 
     assert of_scanner(distinct=frozenset({"n"})) >= 20
     assert of_scanner(gates=({"n": 200.0},), distinct=frozenset({"n"})) >= 200
+
+
+def idle(n, seed=0):
+    """Rows of as many groups, none of which brings anything towards a bound."""
+    return block(n, seed=seed) | {"group": np.random.default_rng(seed).integers(0, 2**64, n, np.uint64), "n?": np.zeros(n, np.bool_)}
+
+
+def test_panes_that_close_by_turns_give_nobody_hope(monkeypatch):
+    """Two panes are open at once, and under load both close in parts: the time between a later and an earlier end is not less than none."""
+    monkeypatch.setattr(w, "ROW_BUDGET", 4_000)
+    held = window()
+    for n, secs in enumerate((10, 5, 10, 5, 10, 5)):
+        held.add(secs * SECOND, held.chosen(idle(900, seed=n)), source(900), 1)
+    assert held.mostly_quiet
+    assert not (held._hopeful_us >= 10 * SECOND).any()
+    assert {b.end_us for b in held._merged} == {10 * SECOND}  # they go when the latest of them goes
+
+
+def test_of_a_crowded_pane_groups_that_bring_nothing_go_first(monkeypatch):
+    monkeypatch.setattr(w, "PANE_QUIET", 100)
+    held, rows = window(), idle(5000)
+    rows["n?"][:50] = True
+    stays = held.heard(rows["group"], rows["weight"], {"n": held.brings(rows, "n")}, 5 * SECOND)
+    assert stays[:50].all()
+    assert 50 < np.count_nonzero(stays[50:]) < 200
+    assert held.known(rows["group"][stays], np.ones(np.count_nonzero(stays))).mean() > 0.95  # the others share a place with one that went
+    assert not held.known(rows["group"][~stays], np.full(np.count_nonzero(~stays), 0.5)).any()
+    assert held.shed_rows == np.count_nonzero(~stays)
+    few = held.heard(rows["group"][:150], rows["weight"][:150], {"n": held.brings(rows, "n")[:150]}, 5 * SECOND)
+    assert few.all()
+
+
+FAILING = (
+    RULE.replace('per = ["src", "dst"]', 'per = ["src"]')
+    .replace("sum(packets)", "distinct(dst) where packets <= 3")
+    .replace("sent >= 12000", "sent >= 20")
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("crowded", [100, 1 << 20])
+def test_a_crowd_of_those_who_are_answered_costs_little_and_hides_nobody(tmp_path, monkeypatch, crowded):
+    (tmp_path / "much-sent.toml").write_text(FAILING)
+    (rule,) = load([tmp_path]).rules
+    monkeypatch.setattr(w, "ROW_BUDGET", 4_000)
+    monkeypatch.setattr(w, "PANE_QUIET", 100)
+    monkeypatch.setattr("abusewatch.detect.runner.PANE_ROWS", crowded)
+    inventory, at_work, fired, looked_at = of_prefixes(["198.18.0.0/15"]), Runner(rule, 5 * SECOND), [], []
+    thin = at_work.window.chosen
+    monkeypatch.setattr(Window, "chosen", lambda _, rows, *rest: (looked_at.append(r.length(rows)), thin(rows, *rest))[1])
+    for pane in range(6):
+        at = pane * 5
+        crowd = (f"{at} {at} 198.18.{n // 250}.{n % 250}:5 203.0.{n % 200}.{n // 200}:9 udp 9 900 ." for n in range(3000))
+        scan = (f"{at} {at} 198.19.0.1:5 203.0.113.{10 * pane + n}:9 udp 1 60 ." for n in range(10))
+        rows, _ = inventory.label(flows(*crowd, *scan))
+        end_us = (T0 + at + 5) * SECOND
+        at_work.add(records(rows), end_us, len(inventory.slots), NONE)
+        fired += [f.slot for f in at_work.fire(end_us)]
+    assert set(fired) == {inventory.slots.find(*address.parse("198.19.0.1"))}
+    assert looked_at[0] == 3010  # until a merge has shown what they are
+    assert (looked_at[-1] < 250) == (crowded == 100)
