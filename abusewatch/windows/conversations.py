@@ -23,7 +23,7 @@ from abusewatch.windows.order import order_of
 from abusewatch.windows.outcomes import ANSWERED, REFUSED, UNANSWERED
 from abusewatch.windows.pairs import TCP
 from abusewatch.windows.panes import SECOND, Pane
-from abusewatch.windows.waiting import Waiting
+from abusewatch.windows.waiting import Runs, Waiting
 
 __all__ = ["ANSWERED", "REFUSED", "UNANSWERED", "Conversations"]
 
@@ -46,7 +46,7 @@ class Conversations:
     _waiting: Waiting = field(default_factory=Waiting)
     _parts: int = 0
     _pane_us: int = 0
-    _young: Waiting = field(default_factory=Waiting)
+    _young: Runs = field(default_factory=Runs)
     """What came in parts of the open pane. The parts of a busy pane decide only what they bring an end of; who has waited long enough is asked once a pane."""
 
     def __post_init__(self) -> None:
@@ -78,6 +78,10 @@ class Conversations:
         self.marks = self._no_marks()
         return out
 
+    @property
+    def _tables(self) -> tuple[Waiting, ...]:
+        return self._waiting, *self._young.tables
+
     def _expect(self, end_us: int) -> None:
         """A pane is expected to come in as many parts as the one before, or as it already has."""
         if end_us != self._pane_us:
@@ -95,8 +99,8 @@ class Conversations:
         rows = rows | {"key": pairs.key_of(rows)}
         follow, raised = self.levels.admit(rows["slot"], rows["key"])
         if len(raised):
-            self._thin(self._waiting, raised)
-            self._thin(self._young, raised)
+            for waiting in self._tables:
+                self._thin(waiting, raised)
         rows = rows if follow is None or follow.all() else r.take(rows, follow)
         rows["level"] = r.settled(self.levels.of(rows["slot"]))
         return rows
@@ -118,7 +122,7 @@ class Conversations:
         if given.any():
             new = r.take(new, ~given)
         done: list[Columns] = []
-        for waiting in (self._waiting, self._young):
+        for waiting in self._tables:
             known, at = waiting.meet(new)
             if not len(at):
                 continue
@@ -129,21 +133,21 @@ class Conversations:
             ended = _has_ended(new)
             done.append(r.take(new, ended))
             new = r.take(new, ~ended)
-        self._young.hold(r.join([self._young.swept(), new]) if len(self._young) else new)
+        self._young.add(new)
         return done
 
     def _timed_out(self, now_us: int, *, final: bool) -> list[Columns]:
         """Ask every conversation whether its outcome is known at this time."""
         done: list[Columns] = []
         stay: list[Columns] = []
-        for waiting in (self._waiting, self._young):
-            if len(waiting):
-                t = waiting.swept()
+        for waiting in (self._waiting, *self._young.give()):
+            t = waiting.swept()
+            waiting.hold({})
+            if t and len(t["key"]):
                 decided = np.ones(len(t["key"]), np.bool_) if final else self._is_decided(t, now_us)
                 done.append(r.take(t, decided))
                 stay.append(r.take(t, ~decided))
-        self._young.hold({})
-        self._waiting.hold(self._bounded(r.join(stay)) if stay else {})
+        self._waiting.hold(self._bounded(r.joined(stay)) if stay else {})
         return done
 
     def _is_decided(self, t: Columns, now_us: int) -> NDArray[np.bool_]:

@@ -156,4 +156,4 @@ class Panes:
 
     def _close(self, n: int, *, part: bool = False) -> Pane:
         self._sizes.pop(n, None)
-        return Pane((n + 1) * self.pane_us, r.join(self._open.pop(n)), part=part)
+        return Pane((n + 1) * self.pane_us, r.joined(self._open.pop(n)), part=part)

@@ -10,6 +10,8 @@ from abusewatch.model.rows import Array, Columns
 from abusewatch.windows.order import Index
 from abusewatch.windows.pairs import BITS, MAXIMA, MINIMA, SUMS
 
+TIMES = 2
+
 
 @dataclass(slots=True)
 class Waiting:
@@ -59,10 +61,38 @@ class Waiting:
         return r.take(self.entries, ~self._gone) if self._gone.any() else self.entries
 
     def hold(self, entries: Columns) -> None:
-        """Hold these, in any order, and nothing else."""
+        """Hold these, in any order, and nothing else; the mapping is ours from now on."""
         n = len(entries["key"]) if entries else 0
         if n and (entries["key"][1:] < entries["key"][:-1]).any():
             # Mostly two runs that are in order themselves, which a stable sort makes use of.
-            entries = r.take(entries, np.argsort(entries["key"], kind="stable"))
+            order = np.argsort(entries["key"], kind="stable")
+            for name in entries:  # one by one, since there is no room for all of them twice
+                entries[name] = r.pick(entries[name], order)
         self.entries = entries
         self._gone = np.zeros(n, np.bool_)
+
+
+@dataclass(slots=True)
+class Runs:
+    """Conversations waited for in several tables, each at least `TIMES` as long as the next: to add some more, few of those that are there are copied."""
+
+    tables: list[Waiting] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        """Count the conversations."""
+        return sum(map(len, self.tables))
+
+    def add(self, entries: Columns) -> None:
+        """Hold these, in order of key, too."""
+        while self.tables and len(self.tables[-1]) < TIMES * len(entries["key"]):
+            both = Waiting()
+            both.hold(r.joined([self.tables.pop().swept(), entries]))
+            entries = both.entries
+        last = Waiting()
+        last.hold(entries)
+        self.tables.append(last)
+
+    def give(self) -> list[Waiting]:
+        """Let go of all tables."""
+        given, self.tables = self.tables, []
+        return given

@@ -1,9 +1,11 @@
 """What waits is found again by its key, until it has left."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from abusewatch.windows import pairs
-from abusewatch.windows.waiting import Waiting
+from abusewatch.windows.waiting import TIMES, Runs, Waiting
 
 
 def entries(*keys, slot=0):
@@ -47,3 +49,27 @@ def test_a_column_of_one_value_gets_a_place_a_row_when_values_differ():
     waiting.hold(entries(4, 7) | {"exporter": np.broadcast_to(np.int64(1), (2,))})
     waiting.meet(entries(4) | {"exporter": np.array([5])})
     assert waiting.entries["exporter"].tolist() == [5, 1]
+
+
+def test_to_add_a_little_copies_little():
+    """Thirty parts of a pane: a few tables, each found by its keys, and no conversation is copied for each of those that come after it."""
+    runs, copied = Runs(), 0
+    for n in range(30):
+        before = {id(table) for table in runs.tables}
+        runs.add(entries(*range(n, 3000, 30), slot=n))
+        copied += sum(len(table) for table in runs.tables if id(table) not in before)
+        assert all(len(one) >= TIMES * len(next_) for one, next_ in pairwise(runs.tables))
+    assert len(runs) == 3000
+    assert len(runs.tables) <= 5
+    assert copied < 6 * 3000  # with one table for all it would be 15
+    assert all((table.entries["key"][1:] > table.entries["key"][:-1]).all() for table in runs.tables)
+    assert sorted(np.concatenate([table.entries["slot"] for table in runs.give()]).tolist()) == sorted(list(range(30)) * 100)
+    assert len(runs) == 0
+
+
+def test_what_is_gone_does_not_come_along():
+    runs = Runs()
+    runs.add(entries(1, 2, 3))
+    runs.tables[0].leave(np.array([1]))
+    runs.add(entries(4, 5, 6))
+    assert [table.entries["key"].tolist() for table in runs.tables] == [[1, 3, 4, 5, 6]]
