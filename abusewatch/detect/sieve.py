@@ -15,7 +15,7 @@ from abusewatch.detect.expression import Name
 from abusewatch.detect.hot import SHARE
 from abusewatch.detect.keys import all_v4
 from abusewatch.detect.rule import Key, Rule
-from abusewatch.detect.views import View
+from abusewatch.detect.views import Picked, View
 from abusewatch.model.compiled import kernel
 from abusewatch.model.rows import Array
 from abusewatch.windows.order import U64, Index
@@ -106,7 +106,7 @@ class Sieve:
         above = (sent["packets"] >= self.floor.packets) | (sent["bytes"] >= self.floor.bytes)
         self._until_us[above] = end_us + self.grace_us
         held, self._held = self._held, (view, bucket, end_us) if view.rows else None
-        now = _only(view, above.take(bucket))
+        now = Picked(view, np.flatnonzero(above.take(bucket)))  # which is only looked at, and of which few columns are asked for
         if held is None:
             return Turn(now, None)
         before, before_bucket, before_us = held

@@ -78,6 +78,12 @@ class Picked(View):
         self.at = at
         self._same = at is view.every  # then nothing is copied
 
+    def __len__(self) -> int:
+        return len(self.whole)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.whole)
+
     def __getitem__(self, name: str) -> Array:
         if self._same:
             return self.whole[name]
