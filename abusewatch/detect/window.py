@@ -26,7 +26,8 @@ GROUP_ROWS = 4096  # rows of one group that a pane may bring
 PANE_ROWS = 1 << 13  # rows that a pane may bring in all; when there are more, each group may bring half, a quarter, ... of its share, but `least`
 MERGED_ROWS = 2048  # rows of one group in a merged block: what is near a threshold is far from it, so distinct(...) is exact there
 ROW_BUDGET = 1 << 15  # rows of a rule; at about 150 bytes each this is the memory a rule may take (what fewer would miss: python -m benchmarks.spray)
-LONG_US, LONG_TIMES = 900_000_000, 4  # in hours many fail now and then; with few rows, who fails slowly would seldom be among those that stay
+SECOND = 1_000_000
+LONG_US, LONG_TIMES = 900 * SECOND, 4  # in hours many fail now and then; with few rows, who fails slowly would seldom be among those that stay
 PANE_QUIET = 1 << 11  # of these, rows of groups that bring nothing towards a bound; as many as all of a merge
 LEAST_ROWS = 16  # rows of a group that are kept if any are: shares of fewer mean nothing (and no fewer than prove a bound of different values: `least`)
 MOST_LEAST = 512  # of a rule that asks for more: sixty such groups fill its window
@@ -78,7 +79,7 @@ class Window:
     _totals: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     _touched: deque[tuple[int, Array]] = field(default_factory=deque)
     _lost: Lost = field(init=False)
-    _hopeful_us: NDArray[np.int64] | None = None
+    _hopeful_secs: NDArray[np.uint32] | None = None
     _turned_us: int = 0
     """The end of the last pane, whether it had rows for the rule or not."""
 
@@ -407,10 +408,10 @@ class Window:
         bucket = bucket_of(group)
         sums: dict[str, Array] = {name: np.bincount(bucket, weights=value, minlength=1 << BUCKET_BITS) for name, value in values.items()}
         earned = reached(self.gates, sums, LOSSY * min(1.0, (span_us + self.pane_us) / self.length_us))
-        if self._hopeful_us is None:
-            self._hopeful_us = np.zeros(1 << BUCKET_BITS, np.int64)
-        self._hopeful_us[earned] = end_us + self.length_us
-        return (self._hopeful_us >= end_us).take(bucket)
+        if self._hopeful_secs is None:
+            self._hopeful_secs = np.zeros(1 << BUCKET_BITS, np.uint32)
+        self._hopeful_secs[earned] = (end_us + self.length_us) // SECOND
+        return (self._hopeful_secs >= end_us // SECOND).take(bucket)
 
     def _expire(self, now_us: int) -> None:
         self._lost.pass_time(now_us)

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from abusewatch.model.address import MAPPED
 from abusewatch.model.flow import U8, U32, U64, Bool
 
-NEAR = 2048
-"""Octets of a slot that lie side by side with those of its neighbours; datagrams of usual Ethernet are no longer. The rest of a slot, for jumbo frames, lies
+NEAR = 1536
+"""Octets of a slot that lie side by side with those of its neighbours; datagrams of usual Ethernet (an MTU of 1500) are no longer. The rest of a slot, for jumbo frames, lies
 apart: memory that nobody writes to is never taken from the machine, but a page would be for each slot that is longer than half of one."""
 SOCKADDR_BYTES = 28
 """sizeof(struct sockaddr_in6), the longer of the two forms."""

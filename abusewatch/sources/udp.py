@@ -38,7 +38,7 @@ class UdpSettings:
 
     `allow` lists the prefixes of exporters, empty means nobody. `rcvbuf_bytes` is asked of the kernel, which gives at
     most net.core.rmem_max unless we have CAP_NET_ADMIN. The ring takes up to `ring_slots` x `slot_bytes`, in practice
-    2 KiB a slot (`ring.NEAR`). The default slot holds a jumbo frame; a longer datagram is counted as oversized. Fixed by
+    1.5 KiB a slot (`ring.NEAR`). The default slot holds a jumbo frame; a longer datagram is counted as oversized. Fixed by
     measurement: 16,384 slots are 0.2 s at 80,000 datagrams a second.
     """
 

@@ -174,7 +174,7 @@ class Conversations:
     def _given(self, parts: list[Columns], now_us: int) -> Columns:
         if not parts:
             return {}
-        done = r.join([part for part in parts if len(part["key"])] or parts[:1])
+        done = r.joined([part for part in parts if len(part["key"])] or parts[:1])
         # What both sides have ended needs its mark for stray packets only; a connection that just went silent may go on.
         slow = ~outcomes.ended(done) & (done["protocol"] == TCP)
         order = order_of(done["key"])

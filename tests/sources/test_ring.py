@@ -5,7 +5,7 @@ import socket
 import numpy as np
 import pytest
 
-from abusewatch.sources.ring import Ring
+from abusewatch.sources.ring import NEAR, Ring
 
 
 @pytest.fixture
@@ -54,10 +54,10 @@ def test_kept_datagrams_move_together(pair, kept):
     assert [ring.exporter[r] for r in rows] == [k + 10 for k in kept]
 
 
-@pytest.mark.parametrize("kept", [[0, 1, 2], [1, 2], [2], [0]])
+@pytest.mark.parametrize("kept", [[0, 1, 2, 3], [1, 2, 3], [3], [2], [0]])
 def test_long_datagrams_are_read_whole_whatever_lies_beside_them(pair, kept):
     receiver, sender = pair
-    payloads = [b"short", bytes(range(250)) * 30, b"m" * 2048]
+    payloads = [b"short", bytes(range(250)) * 30, b"m" * NEAR, b"n" * (NEAR + 1)]
     for payload in payloads:
         sender.send(payload)
     ring = Ring(8, 9216)
