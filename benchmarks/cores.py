@@ -2,7 +2,8 @@
 
 `python -m benchmarks.cores [--workers 2] [--cores 0,1] [--seconds 20]`. The same stream as everywhere, round after round with times moved on and other
 ephemeral ports, made before the clock runs. Sockets and decoding are left out: `python -m benchmarks --only abusewatch "abusewatch, two cores"` has them.
-Prints records a second by the wall clock, processor time of all processes a record, and the ratio.
+Prints records a second by the wall clock, processor time of all processes a record, and the ratio. Beside it stands what the machine gives to processes that
+share nothing but its caches and memory, one on each core at the same time: more than that, nobody can gain.
 """
 
 import argparse
@@ -36,29 +37,33 @@ def main() -> None:
     if arguments.here:
         print(json.dumps(run(arguments.here, arguments.rate, arguments.seconds)))
         return
-    best = {}
+    cores = arguments.cores.split(",")
+    best: dict[str, int] = {}
     for _ in range(arguments.rounds):
-        for workers, cores in ((1, arguments.cores.split(",")[0]), (arguments.workers, arguments.cores)):
-            command = [
-                sys.executable,
-                "-m",
-                "benchmarks.cores",
-                "--here",
-                str(workers),
-                "--rate",
-                str(arguments.rate),
-                "--seconds",
-                str(arguments.seconds),
-            ]
-            done = subprocess.run(
-                ["taskset", "-c", cores, *command], stdout=subprocess.PIPE, text=True, cwd=udp.ROOT, check=True
-            )
-            row = json.loads(done.stdout)
-            print(
-                f"{workers} worker(s) on core(s) {cores}: {row['records_per_sec']:,} records/s, {row['cpu_ns']} ns of processor time a record, {row['found']} found"
-            )
-            best[workers] = max(best.get(workers, 0), row["records_per_sec"])
-    print(f"{arguments.workers} workers: {best[arguments.workers] / best[1]:.2f} times one")
+        _note(best, "one process", _ended([_start(1, cores[:1], arguments)]))
+        _note(best, f"{arguments.workers} workers", _ended([_start(arguments.workers, cores, arguments)]))
+        _note(best, f"{len(cores)} processes that share nothing", _ended([_start(1, [core], arguments) for core in cores]))
+    for name, rate in best.items():
+        print(f"{name}: {rate / best['one process']:.2f} times one")
+
+
+def _start(workers: int, cores: list[str], arguments: argparse.Namespace) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "benchmarks.cores", "--here", str(workers), "--rate", str(arguments.rate), "--seconds", str(arguments.seconds)]
+    return subprocess.Popen(["taskset", "-c", ",".join(cores), *command], stdout=subprocess.PIPE, text=True, cwd=udp.ROOT)
+
+
+def _ended(started: list[subprocess.Popen[str]]) -> list[dict]:
+    told = [process.communicate()[0] for process in started]
+    if any(process.returncode for process in started):
+        raise RuntimeError("a run has failed, see above")
+    return [json.loads(each) for each in told]
+
+
+def _note(best: dict[str, int], name: str, rows: list[dict]) -> None:
+    rate = sum(row["records_per_sec"] for row in rows)
+    found = ", ".join(str(row["found"]) for row in rows)
+    print(f"{name}: {rate:,} records/s, {sum(row['cpu_ns'] for row in rows) / len(rows):.0f} ns of processor time a record, {found} found", flush=True)
+    best[name] = max(best.get(name, 0), rate)
 
 
 def run(workers: int, rate: int, seconds: int) -> dict:

@@ -14,7 +14,15 @@ from pathlib import Path
 from benchmarks import decode, peers, proc, udp
 
 BUILD = udp.BUILD
-BAR = 1_000_000
+BAR = 2_500_000
+"""NetFlow v9 records a second to the decision on one quiet core: what the project asks of itself."""
+ALONE = {
+    "live": "Packets a second from an interface",
+    "growth": "Cost of a record as things grow, in one process",
+    "cores": "What several processes gain, without sockets and decoding",
+    "spray": "Forty scanners beside one who sprays ten million conversations",
+}
+"""Measurements that are programs of their own, and what is said above their lines."""
 READER = re.compile(r"^(.+?) +[\d,]+ packets .* ([\d.]+) M packets/s$", re.MULTILINE)
 MEMORY = re.compile(r"^peak memory of abusewatch: (\d+) MB$", re.MULTILINE)
 
@@ -28,22 +36,20 @@ def main() -> None:
     parser.add_argument("--confirm", type=float, default=20, help="seconds of the run that confirms a result")
     parser.add_argument("--no-capture", action="store_true")
     parser.add_argument("--no-decode", action="store_true")
-    parser.add_argument("--no-growth", action="store_true")
+    for name in ALONE:
+        parser.add_argument(f"--no-{name}", action="store_true")
     arguments = parser.parse_args()
     machine = proc.machine()
     print(machine, flush=True)
     rows = udp.measure(arguments.formats, arguments.only, arguments.records, arguments.seconds, arguments.confirm, _say)
     captures = [] if arguments.no_capture else _captures()
-    live = [] if arguments.no_capture else _live()
-    growth = [] if arguments.no_growth else _growth()
+    alone = {name: _alone(name) for name in ALONE if not getattr(arguments, f"no_{name}")}
     decoding = [] if arguments.no_decode else _decoding()
     BUILD.mkdir(exist_ok=True)
-    Path(BUILD, "bench.json").write_text(json.dumps({"machine": machine, "udp": rows, "captures": captures, "live": live, "growth": growth, "decoding": decoding}, indent=1) + "\n")
+    Path(BUILD, "bench.json").write_text(json.dumps({"machine": machine, "udp": rows, "captures": captures, **alone, "decoding": decoding}, indent=1) + "\n")
     _print(rows, captures)
-    if live:
-        print("\nPackets a second from an interface", *live, sep="\n")
-    if growth:
-        print("\nCost of a record as things grow, in one process", *growth, sep="\n")
+    for name, lines in alone.items():
+        print(f"\n{ALONE[name]}", *lines, sep="\n")
     if decoding:
         print("", decode.HEADING, *map(decode.line, decoding), sep="\n")
 
@@ -62,17 +68,12 @@ def _captures() -> list[dict]:
     return rows + ([{"reader": "abusewatch, peak RSS", "rss_mb": int(memory[1])}] if memory else [])
 
 
-def _live() -> list[str]:
-    """Run benchmarks/live.py, which takes root, and keep its lines."""
-    done = subprocess.run([sys.executable, "-m", "benchmarks.live"], stdout=subprocess.PIPE, text=True, cwd=udp.ROOT, check=False)
+def _alone(name: str) -> list[str]:
+    """Run a measurement in a process of its own and keep its lines."""
+    done = subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], stdout=subprocess.PIPE, text=True, cwd=udp.ROOT, check=False)
     if done.returncode:
-        _say("    live capture: could not be measured, see above")
+        _say(f"    {name}: could not be measured, see above")
     return done.stdout.splitlines()
-
-
-def _growth() -> list[str]:
-    """Run benchmarks/growth.py in a process of its own and keep its lines."""
-    return subprocess.run([sys.executable, "-m", "benchmarks.growth"], stdout=subprocess.PIPE, text=True, cwd=udp.ROOT, check=True).stdout.splitlines()
 
 
 def _decoding() -> list[dict]:
@@ -96,7 +97,7 @@ def _print(rows: list[dict], captures: list[dict]) -> None:
         if row["collector"] == "abusewatch, two cores" and (one := ours.get(row["format"])):
             print(f"two cores, {row['format']}: {row['records_per_sec'] / one:.2f} times one")
     if ours:
-        print(f"bar: {BAR:,} records/s to the decision with all rules on; {', '.join(f'{f} {n / BAR:.2f} of it' for f, n in ours.items())}")
+        print(f"bar: {BAR:,} records/s of NetFlow v9 to the decision with all rules on; {', '.join(f'{f} {n / BAR:.2f} of it' for f, n in ours.items())}")
     if captures:
         print("\nPackets a second from a capture file")
         for row in captures:
