@@ -17,7 +17,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 CYTHON = "cython>=3.0"
-FLAGS = ("-O3", "-fno-strict-aliasing", "-fwrapv", "-DNDEBUG", "-DCYTHON_WITHOUT_ASSERTIONS", "-w")
+FLAGS = ("-O3", "-fno-strict-aliasing", "-fwrapv", "-ffp-contract=off", "-DNDEBUG", "-DCYTHON_WITHOUT_ASSERTIONS", "-w")
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX") or ".so"
 
 

@@ -1,9 +1,12 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False, binding=True
-"""What the sieve adds up of every row, in one pass: the twin of `sieve.poured`, to which it is held by tests on every value."""
+"""What the sieve adds up of every row, and what thinning changes of those that stay, in one pass each: the twins of `sieve.poured` and `thinning._Cut`, to
+which they are held by tests on every value.
+"""
 
-from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.math cimport floor
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-LEVEL = 4
+LEVEL = 5
 
 cdef enum:
     MAPPED_HIGH = 0xFFFF
@@ -33,3 +36,48 @@ def pour(
                 each = rate[i] if rate[i] > 1 else 1
                 packets_of[bucket[i]] += <double>packets[i] * each
                 octets_of[bucket[i]] += <double>octets[i] * each
+
+
+def weights(
+    double[::1] out, const double[:] weight, const int64_t[::1] mine, const int64_t[::1] starts, const uint8_t[::1] stays, const uint64_t[::1] chance
+):
+    """Weights of the rows that stay of each group, in proportion, so that they sum to that of the group; what rounding leaves goes to the first of least chance."""
+    cdef Py_ssize_t g, i, begin, end, first, groups = starts.shape[0], n = mine.shape[0]
+    cdef double total, left, told
+    with nogil:
+        for g in range(groups):
+            begin, end = starts[g], starts[g + 1] if g + 1 < groups else n
+            total, left, told, first = 0, 0, 0, -1
+            for i in range(begin, end):
+                total += weight[mine[i]]
+                if stays[i]:
+                    left += weight[mine[i]]
+                    if first < 0 or chance[i] < chance[first]:
+                        first = i
+            left = total / left
+            for i in range(begin, end):
+                if stays[i]:
+                    out[mine[i]] = floor(weight[mine[i]] * left * 1024) / 1024
+                    told += out[mine[i]]
+            out[mine[first]] += total - told
+
+
+def values(
+    double[::1] out, const double[:] value, const uint8_t[:] mask, const double[:] before, const double[:] after,
+    const int64_t[::1] mine, const int64_t[::1] starts, const uint8_t[::1] stays,
+):
+    """Values of the rows that stay of each group, so that with the weights `after` they sum to what all did with those `before`."""
+    cdef Py_ssize_t g, i, begin, end, groups = starts.shape[0], n = mine.shape[0]
+    cdef double whole, part
+    with nogil:
+        for g in range(groups):
+            begin, end = starts[g], starts[g + 1] if g + 1 < groups else n
+            whole, part = 0, 0
+            for i in range(begin, end):
+                whole += before[mine[i]] * value[mine[i]] * mask[mine[i]]
+                if stays[i]:
+                    part += after[mine[i]] * value[mine[i]] * mask[mine[i]]
+            whole = whole / (part if part > 0 else 1)
+            for i in range(begin, end):
+                if stays[i]:
+                    out[mine[i]] = value[mine[i]] * whole

@@ -7,8 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abusewatch.model import rows as r
+from abusewatch.model.compiled import kernel
 from abusewatch.model.rows import Array, Columns
 from abusewatch.windows.order import Index, bucket_of, order_of, ranges, starts_of
+
+KERNEL = kernel("abusewatch.detect._passes")
 
 F64 = NDArray[np.float64]
 
@@ -30,6 +33,8 @@ def thinned(
     sum over a few of them, scaled up, would sometimes raise what the whole does not.
     """
     group = rows["group"]
+    if room is not None and len(group) > room and _fewest(group, least) > room:
+        limit, room = least, None  # no greater one fits: that is known without a sort of all rows
     tight = room is not None and len(group) > room
     at = None if tight else _perhaps_crowded(group, min(limit, FIRED_ROWS) if len(fired) else limit)
     if at is not None:
@@ -62,6 +67,11 @@ def limit_for(sizes: Array, most: int, room: int, least: int = 1) -> int:
     return max(limit, least)
 
 
+def _fewest(group: Array, limit: int) -> int:
+    """How many rows stay at least when each group may keep `limit`: as many as if all groups of a bucket were one."""
+    return int(np.minimum(np.bincount(bucket_of(group)), limit).sum())
+
+
 def _perhaps_crowded(group: Array, limit: int) -> Index:
     """Rows of buckets with more than `limit` rows: only there can a group have so many, and to count by bucket needs no sort."""
     if len(group) <= limit:
@@ -88,7 +98,7 @@ def _without(
         mine, chance = mine[order], chance[order]
         stays = ranges(np.zeros(len(sizes), np.intp), sizes) < limits[number]
         bound = chance[starts + limits - 1]
-    cut = _Cut(mine, number, mine[stays], number[stays], chance[stays])
+    cut = _Cut(mine, number, starts, chance, stays, mine[stays], number[stays])
     changed = {"weight": cut.weights(rows["weight"]), "reach": rows["reach"].copy()}
     changed["reach"][cut.kept] = np.minimum(rows["reach"][cut.kept], bound[cut.of])
     for name in sums:
@@ -113,34 +123,44 @@ def _by_chance(number: Index, chance: Array) -> Index:
 
 @dataclass(frozen=True, slots=True)
 class _Cut:
-    """Rows of crowded groups (`mine`, and the number of the group of each), and those that stay (`kept`, `of`, and their `chance`), group by group."""
+    """Rows of crowded groups (`mine`, with the `number` of the group of each), group by group from `starts` on, and their `chance`.
+
+    Which of them stay; and by themselves these (`kept`), with the numbers of their groups (`of`).
+    """
 
     mine: Index
     number: Index
+    starts: Index
+    chance: Array
+    stays: NDArray[np.bool_]
     kept: Index
     of: Index
-    chance: Array
 
     def weights(self, weight: F64) -> F64:
         """Weights in proportion that sum to the total of their group, in steps of 1/1024: such sums are exact and move no count over a threshold."""
+        changed = weight.copy()
+        if KERNEL:
+            KERNEL.weights(changed, weight, self.mine, self.starts, self.stays.view(np.uint8), self.chance)
+            return changed
         of, totals = self.of, np.bincount(self.number, weights=weight[self.mine])
         left = np.bincount(of, weights=weight[self.kept])
         scaled = np.floor(weight[self.kept] * (totals / left)[of] * 1024) / 1024
-        least = np.flatnonzero(self.chance == np.minimum.reduceat(self.chance, starts_of(of))[of])
-        one = least[
-            starts_of(of[least])
-        ]  # what rounding left over goes to one row of each group, the same in every run
+        chance = self.chance[self.stays]
+        least = np.flatnonzero(chance == np.minimum.reduceat(chance, starts_of(of))[of])
+        one = least[starts_of(of[least])]  # what rounding left over goes to one row of each group, the same in every run
         scaled[one] += totals - np.bincount(of, weights=scaled)
-        changed = weight.copy()
         changed[self.kept] = scaled
         return changed
 
     def values(self, rows: Columns, name: str, weight: F64) -> F64:
         """Values of a measure, scaled so that their sum over the rows kept is that over all, but for the rounding that `measures.total` undoes."""
         value, mask = rows[f"{name}="], rows[f"{name}?"]
+        changed = value.copy()
+        if KERNEL:
+            KERNEL.values(changed, value, mask.view(np.uint8), rows["weight"], weight, self.mine, self.starts, self.stays.view(np.uint8))
+            return changed
         before = np.bincount(self.number, weights=(rows["weight"] * value * mask)[self.mine])
         after = np.bincount(self.of, weights=(weight * value * mask)[self.kept], minlength=len(before))
         scale = before / np.where(after > 0, after, 1.0)
-        changed = value.copy()
         changed[self.kept] = value[self.kept] * scale[self.of]
         return changed

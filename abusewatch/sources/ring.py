@@ -17,8 +17,8 @@ from abusewatch.model.address import MAPPED
 from abusewatch.model.flow import U8, U32, U64, Bool
 
 NEAR = 1536
-"""Octets of a slot that lie side by side with those of its neighbours; datagrams of usual Ethernet (an MTU of 1500) are no longer. The rest of a slot, for jumbo frames, lies
-apart: memory that nobody writes to is never taken from the machine, but a page would be for each slot that is longer than half of one."""
+"""Octets of a slot that lie side by side with those of its neighbours; datagrams of usual Ethernet (an MTU of 1500) are no longer. The rest of a slot, for
+jumbo frames, lies apart: memory that nobody writes to is never taken from the machine, but a page would be for each slot that is longer than half of one."""
 SOCKADDR_BYTES = 28
 """sizeof(struct sockaddr_in6), the longer of the two forms."""
 

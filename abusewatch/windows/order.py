@@ -92,9 +92,15 @@ def ranges(begin: NDArray[np.integer], count: NDArray[np.integer]) -> Index:
     return (offsets + np.arange(total)).astype(np.intp)
 
 
+LOOKS = 8  # each costs an eighth of a search
+
+
 def among(group: U64, few: U64) -> NDArray[np.bool_]:
-    """Which groups are among a few (sorted): one search, where np.isin would sort them all."""
-    if not len(few):
-        return np.zeros(len(group), np.bool_)
-    found: NDArray[np.bool_] = few[np.minimum(np.searchsorted(few, group), len(few) - 1)] == group
+    """Which groups are among a few (sorted): one search, where np.isin would sort them all, or a look for each where they are very few."""
+    found: NDArray[np.bool_] = np.zeros(len(group), np.bool_)
+    if len(few) <= LOOKS:
+        for one in few:
+            found |= group == one
+        return found
+    found |= few[np.minimum(np.searchsorted(few, group), len(few) - 1)] == group
     return found

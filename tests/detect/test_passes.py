@@ -1,11 +1,11 @@
-"""What the sieve adds up is the same compiled and in numpy."""
+"""What the sieve adds up, and what thinning changes, is the same compiled and in numpy."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from abusewatch.detect import sieve
+from abusewatch.detect import sieve, thinning
 from abusewatch.detect.views import records
 from abusewatch.model import rows as r
 from abusewatch.model.address import MAPPED
@@ -30,3 +30,22 @@ def test_buckets_and_sums(n, seed, rate):
     for name in sieve.SUMMED:
         assert sent[name].tolist() == plain_sent[name].tolist()
     assert sent["packets"].any() == view.stored("outbound")[view["packets"] > 0].any()
+
+
+@settings(max_examples=80, deadline=None)
+@given(n=st.integers(2, 400), seed=st.integers(0, 2**32), groups=st.integers(1, 9), limit=st.sampled_from([1, 3, 64, 100]), alike=st.booleans())
+def test_what_stays_stands_for_what_goes(n, seed, groups, limit, alike):
+    """The weights and values of thinned rows, to the last bit: of rows that were thinned before, of which some bring nothing, and of which many share a hash."""
+    dice = np.random.default_rng(seed)
+    chance = dice.integers(0, 5 if seed % 3 == 0 else 2**64, n, np.uint64)
+    rows = {
+        "slot": np.zeros(n, np.int32), "at": np.arange(n), "group": dice.integers(0, groups, n, np.uint64) << np.uint64(48), "chance": chance,
+        "reach": np.full(n, thinning.ALL), "weight": np.broadcast_to(np.float64(1), n) if alike else dice.integers(1, 5000, n) / 1024,
+        "n?": np.broadcast_to(np.bool_(alike), n) if seed % 2 else dice.random(n) < 0.4, "n=": dice.random(n) * 1e9,
+    }  # fmt: skip
+    compiled, shed = thinning.thinned(rows, limit, sums=("n",))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(thinning, "KERNEL", None)
+        plain, as_many = thinning.thinned(rows, limit, sums=("n",))
+    assert shed == as_many
+    assert {name: column.tobytes() for name, column in compiled.items()} == {name: column.tobytes() for name, column in plain.items()}

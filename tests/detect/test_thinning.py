@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from abusewatch.detect import thinning
 from abusewatch.detect.thinning import ALL, FIRED_ROWS, NONE, limit_for, thinned
 from abusewatch.model import rows as r
 
@@ -92,3 +93,18 @@ def test_rows_say_how_far_their_group_was_thinned(limit):
         reach = set(thin["reach"][number(thin) == group].tolist())
         assert len(reach) == 1
         assert limit / 2500 * 0.5 < reach.pop() / 2**64 < limit / 2500 * 1.5
+
+
+@pytest.mark.parametrize("least", [1, 16, 20])
+@pytest.mark.parametrize("groups", [40, 700, 5000])
+@pytest.mark.parametrize("fired", [NONE, np.array([3 << 48], np.uint64)])
+def test_what_is_known_without_a_sort_is_what_a_sort_says(monkeypatch, groups, least, fired):
+    rows = block(9000, groups)
+    rows["group"][:2000] = np.uint64(3 << 48)
+    short, shed = thinned(rows, 4096, fired, room=3000, least=least)
+    asked = []
+    monkeypatch.setattr(thinning, "_fewest", lambda *_: asked.append(1) or 0)
+    whole, as_many = thinned(rows, 4096, fired, room=3000, least=least)
+    assert asked
+    assert shed == as_many > 0
+    assert {name: column.tolist() for name, column in short.items()} == {name: column.tolist() for name, column in whole.items()}

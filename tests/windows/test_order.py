@@ -1,10 +1,11 @@
 """Grouping by sorting must equal the slow, obvious way."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from abusewatch.windows.order import mix, order_of, ranges, starts_of
+from abusewatch.windows.order import LOOKS, among, mix, order_of, ranges, starts_of
 
 keys = st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 5), max_size=60)
 
@@ -32,3 +33,10 @@ def test_mix_depends_on_every_column_and_on_their_order():
 def test_ranges_are_concatenated(pairs):
     begin, count = (np.array([p[n] for p in pairs], np.int64) for n in (0, 1))
     assert ranges(begin, count).tolist() == [b + i for b, c in pairs for i in range(c)]
+
+
+@pytest.mark.parametrize("few", [0, 1, LOOKS, LOOKS + 1, 300])
+def test_which_are_among_a_few(few):
+    group = np.arange(1000, dtype=np.uint64) % np.uint64(700)
+    some = np.arange(few, dtype=np.uint64) * np.uint64(3)
+    assert among(group, some).tolist() == np.isin(group, some).tolist()
