@@ -84,6 +84,8 @@ class Runs:
 
     def add(self, entries: Columns) -> None:
         """Hold these, in order of key, too."""
+        if not len(entries["key"]):
+            return
         while self.tables and len(self.tables[-1]) < TIMES * len(entries["key"]):
             both = Waiting()
             both.hold(r.joined([self.tables.pop().swept(), entries]))

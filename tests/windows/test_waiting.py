@@ -69,6 +69,8 @@ def test_to_add_a_little_copies_little():
 
 def test_what_is_gone_does_not_come_along():
     runs = Runs()
+    runs.add(entries())
+    assert not runs.tables
     runs.add(entries(1, 2, 3))
     runs.tables[0].leave(np.array([1]))
     runs.add(entries(4, 5, 6))
