@@ -69,9 +69,9 @@ class Pipeline:
         """Take a batch of records in any order."""
         self.records += len(batch)
         punctual = self.panes.punctual(np.maximum(batch.start_us, batch.end_us))
-        rows, directions = self.inventory.label(batch if punctual is None else batch.take(punctual), exporter_name)
+        sides, directions = self.inventory.sides(batch if punctual is None else batch.take(punctual), exporter_name)
         self.directions.update({direction.name.lower(): n for direction, n in directions.items()})
-        self._close(self.panes.add(rows))
+        self._close(self.panes.add(*sides))
         self._tell(self.decider.ready())
 
     def advance(self, now_us: int) -> None:

@@ -89,7 +89,12 @@ class Inventory:
         self._behind.update({port: self._by_id[customer] for port, customer in known.items()})
 
     def label(self, batch: FlowBatch, exporter_name: Callable[[int], str] = str) -> tuple[Columns, dict[Direction, int]]:
-        """Make a row per own address that each record touches, and count the records by direction.
+        """The same as `sides`, in one mapping."""
+        sides, counts = self.sides(batch, exporter_name)
+        return r.join(sides), counts
+
+    def sides(self, batch: FlowBatch, exporter_name: Callable[[int], str] = str) -> tuple[list[Columns], dict[Direction, int]]:
+        """Make a row per own address that each record touches, in one or two mappings, and count the records by direction.
 
         Records that touch none are kept as `transit` rows under the slot of their ingress interface: what left through us without being ours is either
         transit or a forged source (RFC 2827; `spoofed` when a customer is behind the port), and only rules that name `transit` or
@@ -105,12 +110,12 @@ class Inventory:
             Direction.INTERNAL: int(np.count_nonzero(internal)), Direction.SPOOFED: int(np.count_nonzero(behind_port)),
             Direction.TRANSIT: int(np.count_nonzero(foreign & ~behind_port)),
         }  # fmt: skip
-        rows = self._seen(batch, source | foreign, foreign) | {"internal": r.settled(internal), "spoofed": r.settled(behind_port)}
+        sides = [self._seen(batch, source | foreign, foreign) | {"internal": r.settled(internal), "spoofed": r.settled(behind_port)}]
         if counts[Direction.INTERNAL]:
             # Both ends are ours: such a record is seen once more, from its destination.
             there, none = batch.take(np.flatnonzero(internal)), np.zeros(counts[Direction.INTERNAL], np.bool_)
-            rows = r.join([rows, self._seen(there, none, none) | {"internal": ~none, "spoofed": none}])
-        return (r.take(rows, rows["slot"] >= 0) if (rows["slot"] < 0).any() else rows), counts
+            sides.append(self._seen(there, none, none) | {"internal": ~none, "spoofed": none})
+        return [r.take(rows, rows["slot"] >= 0) if (rows["slot"] < 0).any() else rows for rows in sides], counts
 
     def _seen(self, batch: FlowBatch, sent: NDArray[np.bool_], foreign: NDArray[np.bool_]) -> Columns:
         """The records as seen from their source where that is ours or nobody's (`sent`), else from their destination. What need not be copied is not."""

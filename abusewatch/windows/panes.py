@@ -58,18 +58,16 @@ class Panes:
         """Begin with the lateness given."""
         self._lag = Lag(self.pane_us, self.lateness_us)
 
-    def add(self, rows: Columns) -> list[Pane]:
-        """Take rows in any order; give the panes that this closes, oldest first."""
-        if not r.length(rows):
+    def add(self, *parts: Columns) -> list[Pane]:
+        """Take rows in any order, which are ours from now on; give the panes that this closes, oldest first."""
+        parts = tuple(rows for rows in parts if r.length(rows))
+        if not parts:
             return []
-        out = self._restarted(int(rows["end_us"].max()))
-        number = rows["end_us"] // self.pane_us
-        self._newest_us = max(self._newest_us, int(rows["end_us"].max()))
-        if self._closed is not None and int(number.min()) <= self._closed:
-            fresh = number > self._closed
-            self.late_rows += int(len(fresh) - np.count_nonzero(fresh))
-            rows, number = r.take(rows, fresh), number[fresh]
-        self._file(rows, number)
+        newest_us = max(int(rows["end_us"].max()) for rows in parts)
+        out = self._restarted(newest_us)
+        self._newest_us = max(self._newest_us, newest_us)
+        for rows in parts:
+            self._file(rows)
         return out + self._over_budget() + self.advance(max(self._newest_us - self.lateness_us, (self._reached + 1) * self.pane_us))
 
     def punctual(self, end_us: NDArray[np.int64]) -> NDArray[np.bool_] | None:
@@ -133,7 +131,12 @@ class Panes:
         panes = self.flush()
         return [*panes, Pane(panes[-1].end_us if panes else 0, r.empty(), last=True)]
 
-    def _file(self, rows: Columns, number: np.ndarray) -> None:
+    def _file(self, rows: Columns) -> None:
+        number = rows["end_us"] // self.pane_us
+        if self._closed is not None and int(number.min()) <= self._closed:
+            fresh = number > self._closed
+            self.late_rows += int(len(fresh) - np.count_nonzero(fresh))
+            rows, number = r.take(rows, fresh), number[fresh]
         if not len(number):
             return
         low, high = int(number.min()), int(number.max())
