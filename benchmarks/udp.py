@@ -20,7 +20,7 @@ COLLECTOR_CORES, SENDER_CORE = (0, 1), 2
 LEAST, MOST = 500, 200_000
 """Datagrams a second. The sender itself reaches little more over loopback."""
 REFINEMENTS = 3
-LONG_REFINEMENTS = 2
+LONG_REFINEMENTS = 3
 SETTLE_SECS = 0.5
 STOP_SECS = 10
 
