@@ -117,7 +117,7 @@ class Watch:
         starts = starts_of(rows["slot"][order])
         for bounds in self._runner.bounds:
             sums = {
-                name: float(np.add.reduceat(self._runner.window.brings(rows, name)[order], starts).max())
+                name: float(np.add.reduceat(self._runner.window.choice.brings(rows, name)[order], starts).max())
                 for name in bounds
             }
             reach = min(sums[name] / bound for name, bound in bounds.items())

@@ -161,7 +161,7 @@ class Runner:
             return {}
         if self.seat:
             picked = Picked(view, at)
-            self.window.shed_rows += self.seat.note({"group": self.groups(view, at), "start_us": picked["start_us"], "weight": picked["weight"]})
+            self.window.choice.shed_rows += self.seat.note({"group": self.groups(view, at), "start_us": picked["start_us"], "weight": picked["weight"]})
         at = self._heard(at, view, end_us)
         picked = Picked(view, at)
         rows: Columns = {"at": at, "slot": picked["slot"], "weight": picked["weight"], "group": self.groups(view, at)}
@@ -177,11 +177,11 @@ class Runner:
 
     def _heard(self, at: Index, view: View, end_us: int) -> Index:
         """Of too many rows those to look at further."""
-        if len(at) <= PANE_ROWS or not self.window.mostly_quiet:
+        if len(at) <= PANE_ROWS or not self.window.choice.mostly_quiet:
             return at
         weight = view["weight"].take(at)
         values = {name: value * weight for name, value in self._gate_values(view, at).items()}
-        return at[self.window.heard(self.groups(view, at), weight, values, end_us)]
+        return at[self.window.choice.heard(self.groups(view, at), weight, values, end_us)]
 
     def _measured(self, picked: Picked) -> Columns:
         """What must be kept of some rows of a view to judge them later, but for what it took to choose them."""
@@ -259,7 +259,7 @@ class Runner:
     def _remember(self, weighed: Weighed) -> None:
         group = weighed.rows["group"][weighed.groups.starts]
         for _, of, history in self._histories:
-            self.window.shed_rows += history.note(group, weighed.values[of], weighed.end_us)
+            self.window.choice.shed_rows += history.note(group, weighed.values[of], weighed.end_us)
 
     def _in_proportion(self, rows: Columns, groups: Groups, fair: Mask, values: Mapping[str, F64]) -> dict[str, F64]:
         """Different values as they stand to each other among the rows that are fair, and together as many as are proved: none more than was counted."""
@@ -272,7 +272,7 @@ class Runner:
         if self.seat and self.seat.lost:
             return
         rows, values = weighed.rows, weighed.values
-        known = self.window.known(rows["group"][weighed.groups.starts], weighed.groups.total(weighed.groups.weight))
+        known = self.window.choice.known(rows["group"][weighed.groups.starts], weighed.groups.total(weighed.groups.weight))
         best = np.full(weighed.groups.count, -1)
         for n, (_, holds) in enumerate(self._raises):
             # Raises stand from the mildest to the gravest; the last that holds counts.

@@ -13,22 +13,18 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from abusewatch.detect.lost import Lost
+from abusewatch.detect.choice import LOSSY, SECOND, Choice
 from abusewatch.detect.source import Source
 from abusewatch.detect.thinning import NONE, thinned
 from abusewatch.detect.thresholds import reached
 from abusewatch.model import rows as r
 from abusewatch.model.rows import Array, Columns
-from abusewatch.windows.order import BUCKET_BITS, bucket_of, mix, order_of_small, ranges, starts_of
+from abusewatch.windows.order import mix, order_of_small, ranges, starts_of
 
-LOSSY = 0.05  # part of a bound that a gate may cost; there are two: what is 1.1 times the threshold always fires (tests/detect/test_window.py)
 GROUP_ROWS = 4096  # rows of one group that a pane may bring
 PANE_ROWS = 1 << 13  # rows that a pane may bring in all; when there are more, each group may bring half, a quarter, ... of its share, but `least`
-MERGED_ROWS = 2048  # rows of one group in a merged block: what is near a threshold is far from it, so distinct(...) is exact there
 ROW_BUDGET = 1 << 15  # rows of a rule; at about 150 bytes each this is the memory a rule may take (what fewer would miss: python -m benchmarks.spray)
-SECOND = 1_000_000
 LONG_US, LONG_TIMES = 900 * SECOND, 4  # in hours many fail now and then; with few rows, who fails slowly would seldom be among those that stay
-PANE_QUIET = 1 << 11  # of these, rows of groups that bring nothing towards a bound; as many as all of a merge
 LEAST_ROWS = 16  # rows of a group that are kept if any are: shares of fewer mean nothing (and no fewer than prove a bound of different values: `least`)
 MOST_LEAST = 512  # of a rule that asks for more: sixty such groups fill its window
 MERGE_PART = 8  # of the budget, for one merge: with more, each would have to make room first by choosing anew among all that is held
@@ -70,27 +66,22 @@ class Window:
     wait_us: int = 0
     sums: Mapping[str, float] = field(default_factory=dict)
     distinct: frozenset[str] = frozenset()
-    shed_rows: int = 0
+    choice: Choice = field(init=False)
     loose: list[Block] = field(default_factory=list)
-    mostly_quiet: bool = False
-    """Whether at the last merge most rows were of groups that brought nothing towards a bound."""
     _fresh: deque[Block] = field(default_factory=deque)
     _merged: deque[Block] = field(default_factory=deque)
     _totals: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     _touched: deque[tuple[int, Array]] = field(default_factory=deque)
-    _lost: Lost = field(init=False)
-    _hopeful_secs: NDArray[np.uint32] | None = None
     _turned_us: int = 0
     """The end of the last pane, whether it had rows for the rule or not."""
 
     def __post_init__(self) -> None:
-        self._lost = Lost(self.length_us)
+        self.choice = Choice(self.length_us, self.pane_us, self.gates, self.sums)
 
-    def brings(self, rows: Columns, name: str) -> Array:
-        """What each row adds at most to a gate measure, with those it stands for."""
-        if name not in self.sums:
-            return rows[f"{name}?"] * rows["weight"]
-        return np.where(rows[f"{name}?"], rows[f"{name}="], 0.0) * rows["weight"] / self.sums[name]
+    @property
+    def shed_rows(self) -> int:
+        """How many rows others stand for, or nobody, since there were too many."""
+        return self.choice.shed_rows
 
     @property
     def share(self) -> float | None:
@@ -137,26 +128,13 @@ class Window:
         sums: dict[str, Array] = {name: np.bincount(slot, weights=value, minlength=slots) for name, value in values.items()}
         return reached(self.gates, sums, share)[slot]
 
-    def heard(self, group: Array, weight: Array, values: Mapping[str, Array], end_us: int) -> NDArray[np.bool_]:
-        """Which rows of a crowded pane to look at further: those of groups that bring something towards a bound, and of the others some groups.
-
-        Of these a merge would let go. They are most of what a rule on connections that fail sees: those that were answered.
-        """
-        stays = self._earning(group, values, 0, end_us)
-        others = np.flatnonzero(~stays)
-        if len(others) > PANE_QUIET:
-            stays[others] = self._some(group.take(others), weight.take(others), PANE_QUIET)
-        else:
-            stays[others] = True
-        return stays
-
     def chosen(self, rows: Columns, fired: Array = NONE) -> Columns:
         """Which rows of a pane to take, in order of slot; of groups in `fired` fewer are.
 
         It needs `slot`, `group`, `chance`, `reach`, `weight` and the columns of measures that are sums; all else need only be made of those that are taken.
         """
         rows, shed = thinned(rows, GROUP_ROWS, fired, self.sums, room=PANE_ROWS, least=self.least)
-        self.shed_rows += shed
+        self.choice.shed_rows += shed
         return r.take(rows, order_of_small(rows["slot"]))
 
     def add(self, end_us: int, rows: Columns, source: Source, slots: int) -> None:
@@ -166,7 +144,7 @@ class Window:
         present = rows["slot"][starts_of(rows["slot"])]
         sums = {}
         for name in {name for gate in self.gates for name in gate}:
-            sums[name] = (present, np.add.reduceat(self.brings(rows, name), starts_of(rows["slot"])))
+            sums[name] = (present, np.add.reduceat(self.choice.brings(rows, name), starts_of(rows["slot"])))
         block = Block(end_us, rows, source, sums)
         self._fresh.append(block)
         self.loose.append(block)
@@ -246,19 +224,25 @@ class Window:
             self._count(block, -1, slots)
         ends = sorted(block.end_us for block in blocks)  # panes that are open together close in parts by turns
         light = self._light(blocks)
-        hopeful = self._hopeful(light, ends[0], ends[-1])
-        self.mostly_quiet = 2 * int(np.count_nonzero(hopeful)) < len(hopeful)
+        hopeful = self.choice.hopeful(light, ends[0], ends[-1])
         if self._settled > self.budget * 3 // 8:
             self._compact(ends[-1], slots)
-        kept = self._fitted(light if hopeful.all() else r.take(light, hopeful), min(self.budget // 2 - self._settled, self.budget // MERGE_PART), self.least)
+        room = min(self.budget // 2 - self._settled, self.budget // MERGE_PART)
+        kept = self.choice.fitted(light if hopeful.all() else r.take(light, hopeful), room, self.least)
         quiet = 0
         if not hopeful.all():
-            others = self._quiet(r.take(light, ~hopeful))
+            others = self.choice.quiet(r.take(light, ~hopeful), self._room_for_quiet)
             quiet = r.length(others)
             kept = r.join([kept, others])
         rows = self._whole(blocks, kept)
         rows |= self._evidence_at(blocks, rows.pop("at"), kept["row"])
         self._settle(ends[-1], rows, quiet, slots)
+
+    @property
+    def _room_for_quiet(self) -> int:
+        most = self.budget // QUIET_PART
+        left = max(most - sum(b.quiet for b in self._merged), 0)
+        return max(left // 2, min(left, most * MERGE_US // self.length_us))  # something is left for those who come later
 
     def _light(self, blocks: Sequence[Block]) -> Columns:
         """What it takes to choose among the rows of some blocks, behind each other, with the place of each (`row`): to choose first saves copying the rest."""
@@ -295,7 +279,7 @@ class Window:
             return
         starts = starts_of(rows["slot"])
         names = {name for gate in self.gates for name in gate}
-        sums = {name: (rows["slot"][starts], np.add.reduceat(self.brings(rows, name), starts)) for name in names}
+        sums = {name: (rows["slot"][starts], np.add.reduceat(self.choice.brings(rows, name), starts)) for name in names}
         block = Block(end_us, {name: r.settled(column) for name, column in rows.items()}, None, sums, quiet, int(rows["block_us"].min()))
         self._merged.append(block)
         self._count(block, +1, slots)
@@ -326,95 +310,12 @@ class Window:
             return
         # Time by time, so that what leaves the window takes no more with it than what came then.
         group, part = light["group"], block_us[inside] // max(self.length_us // COMPACT_PARTS, 1)
-        kept = self._fitted(light | {"group": mix(group, part), "of": group}, self.budget // 4, self.least // 4, whole="of")
+        kept = self.choice.fitted(light | {"group": mix(group, part), "of": group}, self.budget // 4, self.least // 4, whole="of")
         kept["group"] = kept.pop("of")
         self._settle(max(b.end_us for b in blocks), self._whole(blocks, kept), 0, slots)
 
-    def _fitted(self, rows: Columns, room: int, least: int, whole: str = "group") -> Columns:
-        """At most `room` rows: fewer of each group; where `least` of each are too many, buckets of groups (`whole`) go, those furthest from a bound first.
-
-        A group of which one row is left would say anything: what speaks for a raise and what speaks against it stay together or go together.
-        """
-        kept, shed = thinned(rows, MERGED_ROWS, sums=self.sums, room=room, least=least)
-        self.shed_rows += shed
-        if r.length(kept) <= room:
-            return kept
-        bucket = bucket_of(kept[whole])
-        sizes = np.bincount(bucket, minlength=1 << BUCKET_BITS)
-        nearest = _greatest_first(self._nearness(kept, bucket), np.flatnonzero(sizes))
-        fit = np.cumsum(sizes[nearest]) <= room
-        stay = np.zeros(1 << BUCKET_BITS, np.bool_)
-        stay[nearest[fit]] = True
-        stays = stay.take(bucket)
-        self._lose(kept[whole], kept["weight"], ~stays)
-        return r.take(kept, stays)
-
-    def _nearness(self, rows: Columns, bucket: Array) -> NDArray[np.float64]:
-        """How far the groups of each bucket go together towards, or beyond, the nearest alternative of bounds; 1 for all where there is no bound."""
-        near = np.zeros(1 << BUCKET_BITS)
-        proves = np.exp2(-rows["level"].astype(np.float64))  # one conversation followed of 256 is one: a spray has one of each port
-        for gate in self.gates:
-            parts = [np.bincount(bucket, weights=self.brings(rows, name) * proves, minlength=len(near)) / bound for name, bound in gate.items()]
-            np.maximum(near, np.minimum.reduce(parts), out=near)
-        return near if self.gates else np.ones(len(near))
-
-    def _lose(self, group: Array, weight: NDArray[np.float64], which: NDArray[np.bool_]) -> None:
-        """Let whole groups go for want of room, and remember how much it was."""
-        self.shed_rows += int(np.count_nonzero(which))
-        self._lost.add(group[which], weight[which])
-
-    def known(self, group: Array, weight: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Whether of each group, with the weight of its rows in the window, at least as much is held as was let go in its bucket: nobody is judged by less."""
-        known: NDArray[np.bool_] = weight >= self._lost.of(group)
-        return known
-
-    def _quiet(self, rows: Columns) -> Columns:
-        """The rows of groups that bring nothing towards a bound, since they may speak against a raise (failed / hosts), in what room there is for them.
-
-        First all groups have fewer rows; where even one of each is too much, those of least hash stay, the same in every run.
-        """
-        most = self.budget // QUIET_PART
-        left = max(most - sum(b.quiet for b in self._merged), 0)
-        room = max(left // 2, min(left, most * MERGE_US // self.length_us))  # something is left for those who come later
-        some = self._some(rows["group"], rows["weight"], room)
-        if not some.all():
-            rows = r.take(rows, some)
-        kept, shed = thinned(rows, MERGED_ROWS, sums=self.sums, room=room)
-        self.shed_rows += shed
-        return kept
-
-    def _some(self, group: Array, weight: NDArray[np.float64], room: int) -> NDArray[np.bool_]:
-        """Which rows stay so that there are about `room` groups, those of least hash (the same in every run); the others are lost."""
-        groups = int(np.count_nonzero(np.bincount(bucket_of(group), minlength=1 << BUCKET_BITS)))  # there are no fewer
-        if groups <= room:
-            return np.ones(len(group), np.bool_)
-        some: NDArray[np.bool_] = group < np.uint64(min((1 << 64) * room // groups, (1 << 64) - 1))
-        self._lose(group, weight, ~some)
-        return some
-
-    def _hopeful(self, rows: Columns, begin_us: int, end_us: int) -> NDArray[np.bool_]:
-        """Which rows of some panes may be of groups that bring their share of a bound, or have in this window."""
-        n = r.length(rows)
-        if not self.gates or not n:
-            return np.ones(n, np.bool_)
-        values = {name: self.brings(rows, name) for name in {name for gate in self.gates for name in gate}}
-        return self._earning(rows["group"], values, end_us - begin_us, end_us)
-
-    def _earning(self, group: Array, values: Mapping[str, Array], span_us: int, end_us: int) -> NDArray[np.bool_]:
-        """The same by what each row brings, all within `span_us` and a pane: by buckets of the group's hash, so that a few others pass too.
-
-        Had a group to earn its place anew each time, its rows that speak for a raise would stay and those that speak against it go.
-        """
-        bucket = bucket_of(group)
-        sums: dict[str, Array] = {name: np.bincount(bucket, weights=value, minlength=1 << BUCKET_BITS) for name, value in values.items()}
-        earned = reached(self.gates, sums, LOSSY * min(1.0, (span_us + self.pane_us) / self.length_us))
-        if self._hopeful_secs is None:
-            self._hopeful_secs = np.zeros(1 << BUCKET_BITS, np.uint32)
-        self._hopeful_secs[earned] = (end_us + self.length_us) // SECOND
-        return (self._hopeful_secs >= end_us // SECOND).take(bucket)
-
     def _expire(self, now_us: int) -> None:
-        self._lost.pass_time(now_us)
+        self.choice.pass_time(now_us)
         for blocks in (self._fresh, self._merged):
             while blocks and blocks[0].end_us <= now_us - self.length_us - self.wait_us:
                 self._count(blocks.popleft(), -1, 0)
@@ -428,12 +329,6 @@ class Window:
                     grown[: len(total)] = total
                 self._totals[name] = total = grown
             total[present] += sign * sums
-
-
-def _greatest_first(values: NDArray[np.float64], buckets: Array) -> Array:
-    """Some buckets in order of their values, which are not negative: read as whole numbers these stand in the same order, with the bucket in the last bits."""
-    last = np.uint64((1 << BUCKET_BITS) - 1)
-    return (np.sort(~values[buckets].view(np.uint64) & ~last | buckets.astype(np.uint64)) & last).astype(np.intp)
 
 
 def _placed(columns: Sequence[Array], picks: Sequence[Array], places: Sequence[Array], n: int) -> Array:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from abusewatch.detect import choice
 from abusewatch.detect import window as w
 from abusewatch.detect.load import load
 from abusewatch.detect.runner import Runner
@@ -214,17 +215,17 @@ def test_a_group_of_which_more_was_let_go_than_is_held_is_not_known(monkeypatch)
     for n in range(20):
         put(held, (n + 1) * 5 * SECOND, block(30, groups=1, seed=n) | {"n?": np.zeros(30, np.bool_)}, source(30))
     group = block(1, groups=1)["group"]
-    assert not held.known(group, np.array([100.0])).any()
-    assert held.known(group, np.array([600.0])).all()
-    assert held.known(group ^ np.uint64(1 << 63), np.array([1.0])).all()
+    assert not held.choice.known(group, np.array([100.0])).any()
+    assert held.choice.known(group, np.array([600.0])).all()
+    assert held.choice.known(group ^ np.uint64(1 << 63), np.array([1.0])).all()
     put(held, 3600 * SECOND, block(30, groups=1), source(30))
     put(held, 7200 * SECOND, block(30, groups=1), source(30))
-    assert held.known(group, np.array([1.0])).all()
+    assert held.choice.known(group, np.array([1.0])).all()
 
 
 def test_what_others_bring_settles_nothing(monkeypatch):
     """When rows are merged, and which of them stay, hangs on the clock and on their own group, whoever else has rows, while there is room."""
-    monkeypatch.setattr(w, "MERGED_ROWS", 400)
+    monkeypatch.setattr(choice, "MERGED_ROWS", 400)
     alone, among = window(length_us=3600 * SECOND), window(length_us=3600 * SECOND)
     for n in range(60):
         mine = block(300, slot=1, seed=n) | {"group": np.full(300, 7, np.uint64)}
@@ -255,8 +256,8 @@ def test_where_not_all_groups_fit_those_that_go_furthest_stay(monkeypatch):
     rows = held.rows_of(np.zeros(1, np.int32), 15 * SECOND)
     mine = rows["weight"][rows["group"] == heavy].sum()
     assert held.shed_rows > 0
-    assert held.known(np.array([heavy]), np.array([mine])).all()
-    assert not held.known(np.arange(1500).astype(np.uint64) << np.uint64(48), np.full(1500, 1.0)).all()
+    assert held.choice.known(np.array([heavy]), np.array([mine])).all()
+    assert not held.choice.known(np.arange(1500).astype(np.uint64) << np.uint64(48), np.full(1500, 1.0)).all()
 
 
 @pytest.mark.parametrize("pane_rows", [1 << 14, 2_000])
@@ -292,22 +293,22 @@ def test_panes_that_close_by_turns_give_nobody_hope(monkeypatch):
     held = window()
     for n, secs in enumerate((10, 5, 10, 5, 10, 5)):
         held.add(secs * SECOND, held.chosen(idle(900, seed=n)), source(900), 1)
-    assert held.mostly_quiet
-    assert not (held._hopeful_secs >= 10).any()
+    assert held.choice.mostly_quiet
+    assert not (held.choice._hopeful_secs >= 10).any()
     assert {b.end_us for b in held._merged} == {10 * SECOND}  # they go when the latest of them goes
 
 
 def test_of_a_crowded_pane_groups_that_bring_nothing_go_first(monkeypatch):
-    monkeypatch.setattr(w, "PANE_QUIET", 100)
+    monkeypatch.setattr(choice, "PANE_QUIET", 100)
     held, rows = window(), idle(5000)
     rows["n?"][:50] = True
-    stays = held.heard(rows["group"], rows["weight"], {"n": held.brings(rows, "n")}, 5 * SECOND)
+    stays = held.choice.heard(rows["group"], rows["weight"], {"n": held.choice.brings(rows, "n")}, 5 * SECOND)
     assert stays[:50].all()
     assert 50 < np.count_nonzero(stays[50:]) < 200
-    assert held.known(rows["group"][stays], np.ones(np.count_nonzero(stays))).mean() > 0.95  # the others share a place with one that went
-    assert not held.known(rows["group"][~stays], np.full(np.count_nonzero(~stays), 0.5)).any()
+    assert held.choice.known(rows["group"][stays], np.ones(np.count_nonzero(stays))).mean() > 0.95  # the others share a place with one that went
+    assert not held.choice.known(rows["group"][~stays], np.full(np.count_nonzero(~stays), 0.5)).any()
     assert held.shed_rows == np.count_nonzero(~stays)
-    few = held.heard(rows["group"][:150], rows["weight"][:150], {"n": held.brings(rows, "n")[:150]}, 5 * SECOND)
+    few = held.choice.heard(rows["group"][:150], rows["weight"][:150], {"n": held.choice.brings(rows, "n")[:150]}, 5 * SECOND)
     assert few.all()
 
 
@@ -323,7 +324,7 @@ def test_a_crowd_of_those_who_are_answered_costs_little_and_hides_nobody(tmp_pat
     (tmp_path / "much-sent.toml").write_text(FAILING)
     (rule,) = load([tmp_path]).rules
     monkeypatch.setattr(w, "ROW_BUDGET", 4_000)
-    monkeypatch.setattr(w, "PANE_QUIET", 100)
+    monkeypatch.setattr(choice, "PANE_QUIET", 100)
     monkeypatch.setattr("abusewatch.detect.runner.PANE_ROWS", crowded)
     inventory, at_work, fired, looked_at = of_prefixes(["198.18.0.0/15"]), Runner(rule, 5 * SECOND), [], []
     thin = at_work.window.chosen

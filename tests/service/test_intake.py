@@ -275,6 +275,6 @@ def test_what_windows_and_slots_gave_up_is_counted(start, pipeline):
     _, telemetry = start(pipeline)
     assert value(telemetry, "shed_total", table="windows") == value(telemetry, "shed_total", table="slots") == 0
     pipeline.inventory.slots.refused = 7
-    pipeline.decider.engine._runners[0].window.shed_rows = 3
+    pipeline.decider.engine._runners[0].window.choice.shed_rows = 3
     until(lambda: value(telemetry, "shed_total", table="slots") == 7)
     assert value(telemetry, "shed_total", table="windows") == 3
