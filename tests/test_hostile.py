@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from abusewatch.detect import runner, window
+from abusewatch.detect import choice, runner, window
 from abusewatch.inventory import of_prefixes
 from abusewatch.model import address
 from abusewatch.model.flow import batch_of, concat
@@ -233,5 +233,5 @@ def test_nobody_is_accused_for_want_of_room(monkeypatch):
     found = detections(*clients())
     assert "address-scan" not in rules_of(found)
     monkeypatch.setattr(runner, "_fair", lambda *_: None)
-    monkeypatch.setattr(window.Window, "known", lambda _, group, weight: np.ones(len(group), np.bool_))
+    monkeypatch.setattr(choice.Choice, "known", lambda _, group, weight: np.ones(len(group), np.bool_))
     assert "address-scan" in rules_of(detections(*clients())), "the control: it is these two that keep it from happening"

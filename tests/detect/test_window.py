@@ -298,20 +298,6 @@ def test_panes_that_close_by_turns_give_nobody_hope(monkeypatch):
     assert {b.end_us for b in held._merged} == {10 * SECOND}  # they go when the latest of them goes
 
 
-def test_of_a_crowded_pane_groups_that_bring_nothing_go_first(monkeypatch):
-    monkeypatch.setattr(choice, "PANE_QUIET", 100)
-    held, rows = window(), idle(5000)
-    rows["n?"][:50] = True
-    stays = held.choice.heard(rows["group"], rows["weight"], {"n": held.choice.brings(rows, "n")}, 5 * SECOND)
-    assert stays[:50].all()
-    assert 50 < np.count_nonzero(stays[50:]) < 200
-    assert held.choice.known(rows["group"][stays], np.ones(np.count_nonzero(stays))).mean() > 0.95  # the others share a place with one that went
-    assert not held.choice.known(rows["group"][~stays], np.full(np.count_nonzero(~stays), 0.5)).any()
-    assert held.shed_rows == np.count_nonzero(~stays)
-    few = held.choice.heard(rows["group"][:150], rows["weight"][:150], {"n": held.choice.brings(rows, "n")[:150]}, 5 * SECOND)
-    assert few.all()
-
-
 FAILING = (
     RULE.replace('per = ["src", "dst"]', 'per = ["src"]')
     .replace("sum(packets)", "distinct(dst) where packets <= 3")
