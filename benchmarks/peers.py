@@ -161,10 +161,10 @@ def running(name: str, folder: Path, cores: str) -> Iterator[Running]:
 @contextlib.contextmanager
 def _enough_by_default(name: str) -> Iterator[None]:
     """Give sockets of the meantime the buffer that others ask for."""
-    before = DEFAULT.read_text()
     if name not in ASKS_NOT or not os.access(DEFAULT, os.W_OK):
         yield
         return
+    before = DEFAULT.read_text()
     try:
         DEFAULT.write_text(str(RCVBUF))
         yield

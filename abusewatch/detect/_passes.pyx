@@ -41,7 +41,10 @@ def pour(
 def weights(
     double[::1] out, const double[:] weight, const int64_t[::1] mine, const int64_t[::1] starts, const uint8_t[::1] stays, const uint64_t[::1] chance
 ):
-    """Weights of the rows that stay of each group, in proportion, so that they sum to that of the group; what rounding leaves goes to the first of least chance."""
+    """Weights of the rows that stay of each group, in proportion, so that they sum to that of the group; what rounding leaves goes to the first of least chance.
+
+    Of each group a row stays at least.
+    """
     cdef Py_ssize_t g, i, begin, end, first, groups = starts.shape[0], n = mine.shape[0]
     cdef double total, left, told
     with nogil:

@@ -16,11 +16,11 @@ from abusewatch.detect.thresholds import reached
 from abusewatch.model import rows as r
 from abusewatch.model.rows import Array, Columns
 from abusewatch.windows.order import BUCKET_BITS, bucket_of
+from abusewatch.windows.panes import SECOND
 
 LOSSY = 0.05  # part of a bound that a gate may cost; there are two: what is 1.1 times the threshold always fires (tests/detect/test_window.py)
 MERGED_ROWS = 2048  # rows of one group in a merged block: what is near a threshold is far from it, so distinct(...) is exact there
-PANE_QUIET = 1 << 11  # rows that a crowded pane may bring of groups that bring nothing towards a bound; as many as all of a merge
-SECOND = 1_000_000
+PANE_QUIET = 1 << 11  # groups that bring nothing towards a bound of which a crowded pane may bring rows; as many as a merge has room for
 
 Mask = NDArray[np.bool_]
 F64 = NDArray[np.float64]
@@ -66,10 +66,7 @@ class Choice:
         """
         stays = self._earning(group, values, 0, end_us)
         others = np.flatnonzero(~stays)
-        if len(others) > PANE_QUIET:
-            stays[others] = self._some(group.take(others), weight.take(others), PANE_QUIET)
-        else:
-            stays[others] = True
+        stays[others] = self._some(group.take(others), weight.take(others), PANE_QUIET)
         return stays
 
     def fitted(self, rows: Columns, room: int, least: int, whole: str = "group") -> Columns:

@@ -176,7 +176,7 @@ class Runner:
         return held
 
     def _heard(self, at: Index, view: View, end_us: int) -> Index:
-        """Of too many rows those to look at further."""
+        """Of more rows than a pane may bring those to look at further, where most are known to be of groups that bring nothing towards a bound."""
         if len(at) <= PANE_ROWS or not self.window.choice.mostly_quiet:
             return at
         weight = view["weight"].take(at)

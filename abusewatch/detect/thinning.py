@@ -98,9 +98,9 @@ def _without(
         mine, chance = mine[order], chance[order]
         stays = ranges(np.zeros(len(sizes), np.intp), sizes) < limits[number]
         bound = chance[starts + limits - 1]
-    cut = _Cut(mine, number, starts, chance, stays, mine[stays], number[stays])
+    cut, kept = _Cut(mine, number, starts, chance, stays), mine[stays]
     changed = {"weight": cut.weights(rows["weight"]), "reach": rows["reach"].copy()}
-    changed["reach"][cut.kept] = np.minimum(rows["reach"][cut.kept], bound[cut.of])
+    changed["reach"][kept] = np.minimum(rows["reach"][kept], bound[number[stays]])
     for name in sums:
         changed[f"{name}="] = cut.values(rows, name, changed["weight"])
     keep = np.ones(r.length(rows), np.bool_)
@@ -123,18 +123,13 @@ def _by_chance(number: Index, chance: Array) -> Index:
 
 @dataclass(frozen=True, slots=True)
 class _Cut:
-    """Rows of crowded groups (`mine`, with the `number` of the group of each), group by group from `starts` on, and their `chance`.
-
-    Which of them stay; and by themselves these (`kept`), with the numbers of their groups (`of`).
-    """
+    """Rows of crowded groups (`mine`, with the `number` of the group of each), group by group from `starts` on; their `chance`, and whether each `stays`."""
 
     mine: Index
     number: Index
     starts: Index
     chance: Array
     stays: NDArray[np.bool_]
-    kept: Index
-    of: Index
 
     def weights(self, weight: F64) -> F64:
         """Weights in proportion that sum to the total of their group, in steps of 1/1024: such sums are exact and move no count over a threshold."""
@@ -142,14 +137,14 @@ class _Cut:
         if KERNEL:
             KERNEL.weights(changed, weight, self.mine, self.starts, self.stays.view(np.uint8), self.chance)
             return changed
-        of, totals = self.of, np.bincount(self.number, weights=weight[self.mine])
-        left = np.bincount(of, weights=weight[self.kept])
-        scaled = np.floor(weight[self.kept] * (totals / left)[of] * 1024) / 1024
+        kept, of = self.mine[self.stays], self.number[self.stays]
+        totals, left = np.bincount(self.number, weights=weight[self.mine]), np.bincount(of, weights=weight[kept])
+        scaled = np.floor(weight[kept] * (totals / left)[of] * 1024) / 1024
         chance = self.chance[self.stays]
         least = np.flatnonzero(chance == np.minimum.reduceat(chance, starts_of(of))[of])
         one = least[starts_of(of[least])]  # what rounding left over goes to one row of each group, the same in every run
         scaled[one] += totals - np.bincount(of, weights=scaled)
-        changed[self.kept] = scaled
+        changed[kept] = scaled
         return changed
 
     def values(self, rows: Columns, name: str, weight: F64) -> F64:
@@ -159,8 +154,9 @@ class _Cut:
         if KERNEL:
             KERNEL.values(changed, value, mask.view(np.uint8), rows["weight"], weight, self.mine, self.starts, self.stays.view(np.uint8))
             return changed
+        kept, of = self.mine[self.stays], self.number[self.stays]
         before = np.bincount(self.number, weights=(rows["weight"] * value * mask)[self.mine])
-        after = np.bincount(self.of, weights=(weight * value * mask)[self.kept], minlength=len(before))
+        after = np.bincount(of, weights=(weight * value * mask)[kept], minlength=len(before))
         scale = before / np.where(after > 0, after, 1.0)
-        changed[self.kept] = value[self.kept] * scale[self.of]
+        changed[kept] = value[kept] * scale[of]
         return changed

@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from abusewatch.detect.choice import LOSSY, SECOND, Choice
+from abusewatch.detect.choice import LOSSY, Choice
 from abusewatch.detect.source import Source
 from abusewatch.detect.thinning import NONE, thinned
 from abusewatch.detect.thresholds import reached
 from abusewatch.model import rows as r
 from abusewatch.model.rows import Array, Columns
 from abusewatch.windows.order import mix, order_of_small, ranges, starts_of
+from abusewatch.windows.panes import SECOND
 
 GROUP_ROWS = 4096  # rows of one group that a pane may bring
 PANE_ROWS = 1 << 13  # rows that a pane may bring in all; when there are more, each group may bring half, a quarter, ... of its share, but `least`

@@ -92,7 +92,7 @@ def ranges(begin: NDArray[np.integer], count: NDArray[np.integer]) -> Index:
     return (offsets + np.arange(total)).astype(np.intp)
 
 
-LOOKS = 8  # each costs an eighth of a search
+LOOKS = 16  # up to here they cost less than half of a search: of 13,000 groups 16 us against 40 for eight, 39 against 143 for twenty
 
 
 def among(group: U64, few: U64) -> NDArray[np.bool_]:

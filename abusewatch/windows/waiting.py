@@ -10,7 +10,7 @@ from abusewatch.model.rows import Array, Columns
 from abusewatch.windows.order import Index
 from abusewatch.windows.pairs import BITS, MAXIMA, MINIMA, SUMS
 
-TIMES = 2
+TIMES = 2  # then a conversation is copied once for each doubling of those that come after it, and there are few tables to search
 
 
 @dataclass(slots=True)
