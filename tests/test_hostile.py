@@ -16,6 +16,7 @@ from abusewatch.sources.encode import encode
 from abusewatch.sources.export import send
 from abusewatch.sources.udp import UdpSettings, UdpSource
 from abusewatch.telemetry import Telemetry
+from abusewatch.windows.panes import Panes
 from tests import scenarios as s
 from tests.flows import T0, flows
 from tests.scenarios import OUT, OWN, ask, detections, host, rules_of
@@ -24,6 +25,7 @@ from tests.test_pipeline import mixture
 SPRAYED = 1_000_000
 SCANNERS = 40
 V4 = np.uint64(0xFFFF_0000_0000)
+advance = Panes.advance
 
 
 def number(text):
@@ -213,6 +215,27 @@ def test_panes_that_close_in_parts_find_the_same_offenders():
     runs = [found_in(batch, size, jitter=jitter, row_budget=20_000) for size, jitter in ((1000, 0), (7000, 1), (20_000, 2))]
     assert all(spine.panes.split_panes > 0 for _, spine in runs)
     assert len({frozenset(found) for found, _ in runs}) == 1
+
+
+def closed_in_parts():
+    """Whom scans are told of before the end, in a stream of a thousand records a second where each pane closes in five parts and nothing is left of it then."""
+    told = {}
+    spine = whole_net(lambda found: told.update({each.episode: each.finding for each in found}))
+    spine.panes.row_budget = 999
+    batch = in_time(concat([spray(58_800, 60), scans(60)]))
+    even = T0 * 1_000_000 + np.arange(len(batch)) * 1_000
+    batch = batch.with_columns(start_us=even, end_us=even)
+    for begin in range(0, len(batch), 100):
+        spine.feed(batch.take(slice(begin, begin + 100)))
+    assert spine.panes.split_panes == len(batch) / 1_000
+    return {finding.offender for finding in told.values()}
+
+
+def test_outcomes_are_known_in_time_while_panes_close_in_parts(monkeypatch):
+    """Who gets no answer has ended nothing: only time decides his conversations, which a pane asks for when it ends, not in its parts."""
+    assert len(closed_in_parts()) > SCANNERS / 2
+    monkeypatch.setattr(Panes, "advance", lambda panes, watermark_us: (panes._parted.clear(), advance(panes, watermark_us))[1])
+    assert not closed_in_parts(), "the control: panes that do not end"
 
 
 def clients():

@@ -44,8 +44,10 @@ class Conversations:
     levels: Levels = field(default_factory=Levels)
     marks: Marks = field(init=False)
     _waiting: Waiting = field(default_factory=Waiting)
-    _parts: int = 0
-    _pane_us: int = 0
+    _parts: dict[int, int] = field(default_factory=dict)
+    """In how many parts each pane that has not ended has brought rows; panes that are open together close in parts by turns."""
+    _parts_before: int = 1
+    """In how many the one that ended last did."""
     _young: Runs = field(default_factory=Runs)
     """What came in parts of the open pane. The parts of a busy pane decide only what they bring an end of; who has waited long enough is asked once a pane."""
 
@@ -63,39 +65,40 @@ class Conversations:
 
     def close(self, pane: Pane) -> Columns:
         """Add a pane's rows and give the conversations whose outcome is known by its end, as columns (see `outcomes.view`)."""
-        self._expect(pane.end_us)
-        rows = self._followed(pairs.eligible(pane.rows))
+        self._expect(pane)
+        rows = pairs.eligible(pane.rows)
+        if r.length(rows):
+            rows = self._followed(rows)
+        elif pane.end_us not in self._parts:
+            self.levels.rest()
         done: list[Columns] = []
         if r.length(rows):
             done += self._add(pairs.reduced(rows), whole=not pane.part)
         if not pane.part:
+            self._parts_before = self._parts.pop(pane.end_us, 1)
             done += self._timed_out(pane.end_us, final=pane.last)
         return self._given(done, pane.end_us)
 
     def flush(self, now_us: int) -> Columns:
         """Give everything still undecided, as far as it is known, and forget all."""
         out = self._given(self._timed_out(now_us, final=True), now_us)
-        self.marks = self._no_marks()
+        self.marks, self._parts, self._parts_before = self._no_marks(), {}, 1
         return out
 
     @property
     def _tables(self) -> tuple[Waiting, ...]:
         return self._waiting, *self._young.tables
 
-    def _expect(self, end_us: int) -> None:
+    def _expect(self, pane: Pane) -> None:
         """A pane is expected to come in as many parts as the one before, or as it already has."""
-        if end_us != self._pane_us:
-            self.levels.parts, self._parts, self._pane_us = max(self._parts, 1), 0, end_us
-        self._parts += 1
-        self.levels.parts = max(self.levels.parts, self._parts)
+        if r.length(pane.rows):
+            self._parts[pane.end_us] = self._parts.get(pane.end_us, 0) + 1
+        self.levels.parts = max(self._parts_before, self._parts.get(pane.end_us, 1))
 
     def _no_marks(self) -> Marks:
         return Marks(self.grace_us // SECOND, self.linger_us // SECOND)
 
     def _followed(self, rows: Columns) -> Columns:
-        if not r.length(rows):
-            self.levels.rest()
-            return rows
         rows = rows | {"key": pairs.key_of(rows)}
         follow, raised = self.levels.admit(rows["slot"], rows["key"])
         if len(raised):

@@ -38,7 +38,8 @@ class Pane:
 class Panes:
     """Collects rows and hands out panes in order of time.
 
-    `row_budget` bounds memory: a pane that holds more closes early, as a part of itself; so does the oldest one when all together hold twice as much.
+    `row_budget` bounds memory: a pane that holds more closes early, as a part of itself; so does the oldest one when all together hold twice as much. Whatever
+    came in parts ends with one that is none, even if nothing is left for it: what waits for time to pass is asked then.
     """
 
     pane_us: int = 5 * SECOND
@@ -49,6 +50,8 @@ class Panes:
     split_panes: int = 0
     _open: dict[int, list[Columns]] = field(default_factory=dict)
     _sizes: dict[int, int] = field(default_factory=dict)
+    _parted: set[int] = field(default_factory=set)
+    """Panes of which parts were closed, and that have not ended."""
     _closed: int | None = None
     _newest_us: int = -BEGINNING
     _reached: int = -BEGINNING
@@ -114,13 +117,13 @@ class Panes:
     def advance(self, watermark_us: int) -> list[Pane]:
         """Close every pane that ended at or before the watermark."""
         horizon = watermark_us // self.pane_us - 1
-        done = sorted(n for n in self._open if n <= horizon)
+        done = sorted(n for n in self._open.keys() | self._parted if n <= horizon)
         self._closed = horizon if self._closed is None else max(self._closed, horizon)
         return [self._close(n) for n in done]
 
     def flush(self) -> list[Pane]:
         """Close all that is open; afterwards the clock may start anywhere."""
-        out = [self._close(n) for n in sorted(self._open)]
+        out = [self._close(n) for n in sorted(self._open.keys() | self._parted)]
         self._closed, self._newest_us, self._reached = None, -BEGINNING, -BEGINNING
         return out
 
@@ -159,4 +162,9 @@ class Panes:
 
     def _close(self, n: int, *, part: bool = False) -> Pane:
         self._sizes.pop(n, None)
-        return Pane((n + 1) * self.pane_us, r.joined(self._open.pop(n)), part=part)
+        if part:
+            self._parted.add(n)
+        else:
+            self._parted.discard(n)
+        parts = self._open.pop(n, None)
+        return Pane((n + 1) * self.pane_us, r.joined(parts) if parts else r.empty(), part=part)

@@ -64,6 +64,17 @@ def test_a_full_pane_closes_early_and_says_so():
     assert closed(panes.flush()) == [(5, 1)]
 
 
+def test_what_came_in_parts_ends_when_its_time_has_passed_even_if_nothing_is_left():
+    panes = Panes(lateness_us=0, row_budget=3)
+    assert [p.part for p in panes.add(rows(1, 1, 1, 1))] == [True]
+    ended = panes.add(rows(6))
+    assert closed(ended) == [(5, 0)]
+    assert [p.part for p in ended] == [False]
+    assert closed(panes.add(rows(7, 7, 7))) == [(10, 4)]
+    assert closed(panes.flush()) == [(10, 0)]
+    assert closed(panes.flush()) == []
+
+
 def test_silence_closes_panes_by_the_clock():
     panes = Panes(lateness_us=0)
     panes.add(rows(1))
