@@ -1,12 +1,12 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False, binding=True
-"""What the sieve adds up of every row, and what thinning changes of those that stay, in one pass each: the twins of `sieve.poured` and `thinning._Cut`, to
-which they are held by tests on every value.
+"""What the sieve adds up of every row, which rows have one of many values, and what thinning changes of those that stay, in one pass each: the twins of
+`sieve.poured`, `compile.looked_up` and `thinning._Cut`, to which they are held by tests on every value.
 """
 
 from libc.math cimport floor
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-LEVEL = 5
+LEVEL = 6
 
 cdef enum:
     MAPPED_HIGH = 0xFFFF
@@ -36,6 +36,19 @@ def pour(
                 each = rate[i] if rate[i] > 1 else 1
                 packets_of[bucket[i]] += <double>packets[i] * each
                 octets_of[bucket[i]] += <double>octets[i] * each
+
+
+ctypedef fused small:
+    uint8_t
+    uint16_t
+
+
+def looked_up(uint8_t[::1] out, const uint8_t[::1] table, const small[:] values):
+    """What a table of 65,536 says of each value."""
+    cdef Py_ssize_t i, n = out.shape[0]
+    with nogil:
+        for i in range(n):
+            out[i] = table[values[i]]
 
 
 def weights(

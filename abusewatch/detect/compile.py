@@ -29,6 +29,9 @@ from abusewatch.detect.expression import (
     Range,
 )
 from abusewatch.model import address
+from abusewatch.model.compiled import kernel
+
+KERNEL = kernel("abusewatch.detect._passes")
 
 Columns = Mapping[str, NDArray[Any]]
 Condition = Callable[[Columns], NDArray[np.bool_]]
@@ -164,13 +167,23 @@ def _members(operand: Value, items: tuple[Item, ...]) -> Condition:
     def evaluate(columns: Columns) -> NDArray[np.bool_]:
         values = operand(columns)
         if table is not None and values.dtype in {np.dtype(np.uint16), np.dtype(np.uint8)}:
-            return table[values]
+            return looked_up(table, values)
         return reduce(
             np.logical_or,
             ((values == low) if low == high else (values >= low) & (values <= high) for low, high in spans),
         )
 
     return evaluate
+
+
+def looked_up(table: NDArray[np.bool_], values: NDArray[np.unsignedinteger[Any]]) -> NDArray[np.bool_]:
+    """What a table of 65,536 says of each value (uint8 or uint16)."""
+    out: NDArray[np.bool_] = np.empty(len(values), np.bool_)
+    if KERNEL is None:
+        out[:] = table[values]
+    else:
+        KERNEL.looked_up(out.view(np.uint8), table.view(np.uint8), values)
+    return out
 
 
 def _table(spans: list[tuple[float, float]]) -> NDArray[np.bool_]:

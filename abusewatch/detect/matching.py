@@ -19,6 +19,7 @@ from abusewatch.model import rows as r
 from abusewatch.windows.order import Index
 
 Holds = Callable[[View], Mask]
+FEW = 4  # times fewer than there are: these are told by their index
 START = "rows"
 """The name of the chain that has no link yet."""
 
@@ -34,19 +35,21 @@ class Matching:
             # An excepted address counts on neither side: ours is left out when the episode is told (`episodes.exempted`), theirs here.
             spared = In(Name("peer"), bind_set(list(rule.exempt.prefixes)), negated=True)
             links.append((text(spared), _compiled(spared), None))
-        self._links: list[tuple[str, Holds, str | None]] = []
-        said = START
-        for words, holds, column in links:
-            said = f"{said}, {words}"
-            self._links.append((said, holds, column))
+        self._links = links
 
     def rows(self, view: View) -> Index:
         """Which rows of a view fulfil all conditions, in order."""
-        at: Index = view.every
-        for said, holds, column in self._links:
-            if not len(at):
+        passed: Mask | Index = view.every
+        said = START
+        for words, holds, column in self._links:
+            if not len(passed):
                 break
-            at = view.once(said, partial(_narrowed, at=at, holds=holds, column=column))
+            if column and r.constant(view[column]):  # nothing is sampled, nothing is in transit: one look answers for all, and the chain stays what it is
+                passed = passed if view.once(f"{words}, of all", partial(_first, holds=holds)).all() else view.every[:0]
+                continue
+            said = f"{said}, {words}"
+            passed = view.once(said, partial(_narrowed, before=passed, holds=holds))
+        at: Index = view.once(f"{said}, by index", lambda _: np.flatnonzero(passed)) if passed.dtype == np.bool_ else passed  # type: ignore[assignment]
         return at
 
 
@@ -77,11 +80,21 @@ def _only(part: Node) -> str | None:
     return inner.name if isinstance(inner, Name) else None
 
 
-def _narrowed(view: View, at: Index, holds: Holds, column: str | None) -> Index:
-    if column and r.constant(view[column]):  # nothing is sampled, nothing is in transit: one look answers for all
-        return at if holds(Picked(view, at[:1])).all() else at[:0]
-    passes = holds(Picked(view, at))
-    return at if passes.all() else at.take(np.flatnonzero(passes))
+def _first(view: View, holds: Holds) -> Mask:
+    return holds(Picked(view, view.every[:1]))
+
+
+def _narrowed(view: View, before: Mask | Index, holds: Holds) -> Mask | Index:
+    """Those of the rows that passed before: as a mask over all while they are many, since to ask all in order costs less than to gather most; then by index."""
+    every: Index = view.every
+    if before is not every and before.dtype != np.bool_:
+        passes = holds(Picked(view, before))
+        return before if passes.all() else before.take(np.flatnonzero(passes))
+    passes = holds(view) if before is every else np.logical_and(holds(view), before)
+    count = int(np.count_nonzero(passes))
+    if count == len(every):
+        return every
+    return passes if count * FEW >= len(every) else np.flatnonzero(passes)
 
 
 def _tacit(rule: Rule) -> Iterator[tuple[str, Holds, str | None]]:

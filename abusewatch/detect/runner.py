@@ -345,9 +345,9 @@ class _CompiledMeasure:
 
     def _inside(self, picked: View) -> F64 | None:
         """A record longer than the window brings only the part that fits: a 22-hour flow exported at once is no burst. None: all fit."""
-        duration = picked["duration"]
-        if not len(duration) or duration.max() <= self._window_secs:
+        if picked.longest_secs <= self._window_secs:
             return None
+        duration = picked["duration"]
         return np.where(duration > self._window_secs, self._window_secs / np.maximum(duration, 1e-9), 1.0)
 
     def gate_value(self, picked: View, *, sampled: bool) -> F64 | Mask:

@@ -86,9 +86,9 @@ class Tally:
         self.internal += float((rows["internal"] * weight).sum())
         self.answered |= _proves_source(rows)
         self._add_peaks(rows, packets * rate, octets * rate)
-        _count(self.protocols, rows["protocol"], 256)
-        _count(self.target_ports, rows["peer_port"], 65_536)
-        _count(self.source_ports, rows["own_port"], 65_536)
+        _count(self.protocols, rows["protocol"])
+        _count(self.target_ports, rows["peer_port"])
+        _count(self.source_ports, rows["own_port"])
         self.port = int(rows["exporter"][-1]), int(rows["input_if"][-1])
         self._add_own(rows)
         self._add_targets(rows, packets, octets)
@@ -180,8 +180,10 @@ class Tally:
         return self._hashes
 
     def _add_distinct(self, hashes: np.ndarray) -> None:
-        merged = np.sort(np.concatenate((self._distinct, hashes)))
-        self._distinct = merged[starts_of(merged)][:MOST_HASHES]
+        """Take different hashes; mostly all of them are known."""
+        new = hashes[~among(hashes, self._distinct)]
+        if len(new):
+            self._distinct = np.sort(np.concatenate((self._distinct, new)))[:MOST_HASHES]
 
 
 def _as_target(at: tuple[int, int], t: _Target) -> Target:
@@ -208,11 +210,11 @@ def evidence_row(rows: Columns, at: int) -> EvidenceRow:
     )  # fmt: skip
 
 
-def _count(counter: Counter[int], values: np.ndarray, size: int) -> None:
-    counts = np.bincount(values, minlength=size)
-    for value in np.flatnonzero(counts).tolist():
+def _count(counter: Counter[int], values: np.ndarray) -> None:
+    found, counts = np.unique(values, return_counts=True)
+    for value, count in zip(found.tolist(), counts.tolist(), strict=True):
         if value in counter or len(counter) < MOST_PORT_COUNTS:
-            counter[value] += int(counts[value])
+            counter[value] += count
 
 
 def _proves_source(rows: Columns) -> bool:

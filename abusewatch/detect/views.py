@@ -52,6 +52,11 @@ class View(Mapping[str, Array]):
             self._made[name] = make(self)
         return self._made[name]
 
+    @property
+    def longest_secs(self) -> float:
+        """The longest duration of a row, or of one that was left out: where that fits a window, no row need be looked at."""
+        return float(self.once("longest", _longest_secs)[0])
+
     def underived(self, name: str) -> Callable[["View"], Array] | None:
         """How to derive a column that nobody has asked for yet; None when it is there."""
         return None if name in self._made else self._derived.get(name)
@@ -93,6 +98,11 @@ class Picked(View):
         return self._made[name]
 
     @property
+    def longest_secs(self) -> float:
+        """That of all rows, which is known already where another rule has asked."""
+        return self.whole.longest_secs
+
+    @property
     def _many(self) -> bool:
         """Whether what is made of all rows is made for these too at little cost."""
         return len(self.at) * FEW >= self.whole.rows
@@ -111,6 +121,10 @@ class Picked(View):
     def stored(self, name: str) -> Array:
         """The column as it was labelled."""
         return self.whole.stored(name) if self._same else r.pick(self.whole.stored(name), self.at)
+
+
+def _longest_secs(view: View) -> Array:
+    return np.array([(view["end_us"] - view["start_us"]).max(initial=0) / 1e6])
 
 
 def _side(name: str, ours_first: str, *, source: bool) -> Callable[[View], Array]:

@@ -5,7 +5,7 @@
 
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-LEVEL = 5
+LEVEL = 6
 
 cdef enum:
     SPLIT = -2

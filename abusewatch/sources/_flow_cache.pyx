@@ -11,7 +11,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memmove, memset
 
-LEVEL = 5
+LEVEL = 6
 
 include "abusewatch/wire/_headers.pxi"
 

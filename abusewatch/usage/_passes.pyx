@@ -3,7 +3,7 @@
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
-LEVEL = 5
+LEVEL = 6
 
 
 def sums(

@@ -7,7 +7,7 @@ Arrays are made by the caller and have the lengths he says; nothing here raises,
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-LEVEL = 5
+LEVEL = 6
 
 cdef enum:
     ICMP = 1

@@ -9,7 +9,7 @@ import sys
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-LEVEL = 5
+LEVEL = 6
 
 include "abusewatch/wire/_headers.pxi"
 

@@ -3,7 +3,7 @@
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-LEVEL = 5
+LEVEL = 6
 
 cdef enum:
     CHUNK = 1024  # records whose octets stay in the processor's cache while column after column is read from them

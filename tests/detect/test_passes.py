@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from abusewatch.detect import sieve, thinning
+from abusewatch.detect.compile import looked_up
 from abusewatch.detect.views import records
 from abusewatch.model import rows as r
 from abusewatch.model.address import MAPPED
@@ -30,6 +31,16 @@ def test_buckets_and_sums(n, seed, rate):
     for name in sieve.SUMMED:
         assert sent[name].tolist() == plain_sent[name].tolist()
     assert sent["packets"].any() == view.stored("outbound")[view["packets"] > 0].any()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("n", [0, 1, 999])
+def test_tables(n, dtype):
+    dice = np.random.default_rng(n)
+    table, values = dice.random(65_536) < 0.5, dice.integers(0, np.iinfo(dtype).max + 1, n).astype(dtype)
+    for each in (values, values[::3], np.broadcast_to(dtype(7), n)):
+        found = looked_up(table, each)
+        assert (found.dtype, found.tolist()) == (np.bool_, table[each].tolist())
 
 
 @settings(max_examples=80, deadline=None)
