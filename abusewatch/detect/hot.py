@@ -24,11 +24,12 @@ Hashes = Callable[[View, Index], U64]
 
 @dataclass(slots=True)
 class Held:
-    """The rows of a pane that a rule matched, until it is known whose are wanted."""
+    """The rows of a pane that a rule matched, until it is known whose are wanted; then the group of each too."""
 
     view: View
     at: Index
     end_us: int
+    group: U64 = field(default_factory=lambda: NONE)
 
 
 @dataclass(slots=True)
@@ -51,7 +52,7 @@ class Hot:
         group = self.hashes(before.view, before.at)
         where = np.minimum(np.searchsorted(self._groups, group), len(self._groups) - 1)
         wanted = (self._groups[where] == group) & (self._groups_us[where] >= before.end_us)
-        return Held(before.view, before.at[wanted], before.end_us)
+        return Held(before.view, before.at[wanted], before.end_us, group[wanted])
 
     def _warm(self, now: Held) -> None:
         until_us = now.end_us + self.wait_us

@@ -12,7 +12,7 @@ from abusewatch.detect.compile import Condition, compile_groups, compile_rows, c
 from abusewatch.detect.expression import names
 from abusewatch.detect.gate import implied
 from abusewatch.detect.history import History
-from abusewatch.detect.hot import Held, Hot, bringing
+from abusewatch.detect.hot import NONE, Held, Hot, bringing
 from abusewatch.detect.matching import Matching
 from abusewatch.detect.measures import F64, Groups, Mask
 from abusewatch.detect.rule import Measure, Raise, Rule
@@ -121,7 +121,7 @@ class Runner:
     def add(self, view: View, end_us: int, slots: int, fired: Array) -> Columns:
         """Take the rows of a pane that the rule matches; those of groups in `fired` (sorted) are given back, with their evidence."""
         at = self._matching.rows(view)
-        return self._keep(self._hopeful(view, at, slots), view, end_us, slots, fired) if len(at) else {}
+        return self._keep(*self._hopeful(view, at, slots), view, end_us, slots, fired) if len(at) else {}
 
     def turn(self, turn: Turn, end_us: int, slots: int, fired: Array) -> Columns:
         """The same for a rule that `looks_back`: of the pane before the one that has just closed."""
@@ -130,7 +130,7 @@ class Runner:
         wanted = self._hot.turn(now, before)
         if wanted is None or not len(wanted.at):
             return {}
-        return self._keep(wanted.at, wanted.view, wanted.end_us, slots, fired)
+        return self._keep(wanted.at, wanted.group, wanted.view, wanted.end_us, slots, fired)
 
     def _held_of(self, view: View | None, end_us: int) -> Held | None:
         if view is None:
@@ -142,46 +142,49 @@ class Runner:
         picked = Picked(view, at)
         return {m.name: m.gate_value(picked, sampled=self._sampled) for m in self._gated}
 
-    def _hopeful(self, view: View, at: Index, slots: int) -> Index:
-        """The rows of slots that bring their share of a bound, and of them those of groups that do, where an address has several."""
+    def _hopeful(self, view: View, at: Index, slots: int) -> tuple[Index, U64]:
+        """The rows of slots that bring their share of a bound, and of them those of groups that do, where an address has several; and the group of each."""
         share = self.window.share
         if share is None:
-            return at
+            return at, self.groups(view, at)
         weight = view["weight"].take(at)
         values = {name: value * weight for name, value in self._gate_values(view, at).items()}
         enough = self.window.enough(view["slot"].take(at), values, share, slots)
         if not enough.all():
             at, values = at[enough], {name: value[enough] for name, value in values.items()}
+        group = self.groups(view, at) if len(at) else NONE
         if self._one_each or not len(at):
-            return at
-        return at[bringing(self.groups(view, at), values, self.window.gates, share)]
+            return at, group
+        brings = bringing(group, values, self.window.gates, share)
+        return (at, group) if brings.all() else (at[brings], group[brings])
 
-    def _keep(self, at: Index, view: View, end_us: int, slots: int, fired: Array) -> Columns:
+    def _keep(self, at: Index, group: U64, view: View, end_us: int, slots: int, fired: Array) -> Columns:
         if not len(at):  # nobody brings enough
             return {}
         if self.seat:
             picked = Picked(view, at)
-            self.window.choice.shed_rows += self.seat.note({"group": self.groups(view, at), "start_us": picked["start_us"], "weight": picked["weight"]})
-        at = self._heard(at, view, end_us)
+            self.window.choice.shed_rows += self.seat.note({"group": group, "start_us": picked["start_us"], "weight": picked["weight"]})
+        heard = self._heard(at, group, view, end_us)
+        if heard is not None:
+            at, group = at[heard], group[heard]
         picked = Picked(view, at)
-        rows: Columns = {"at": at, "slot": picked["slot"], "weight": picked["weight"], "group": self.groups(view, at)}
+        rows: Columns = {"at": at, "slot": picked["slot"], "weight": picked["weight"], "group": group}
         rows["chance"], rows["reach"] = picked.shared("chance", _chance), np.broadcast_to(ALL, at.shape)
         for m in self._measures:
             if m.name in self.window.sums:
                 m.columns(picked, rows, sampled=self._sampled)
-        source = Source(view, self.rule.identity)
-        held = self._held(rows, source, fired)
+        held = self._held(rows, view, fired)
         chosen = self.window.chosen(rows, fired)
-        self.window.add(end_us, self._measured(Picked(view, chosen["at"])) | chosen, source, slots)
+        self.window.add(end_us, self._measured(Picked(view, chosen["at"])) | chosen, Source(view, self.rule.identity), slots)
         return held
 
-    def _heard(self, at: Index, view: View, end_us: int) -> Index:
-        """Of more rows than a pane may bring those to look at further, where most are known to be of groups that bring nothing towards a bound."""
+    def _heard(self, at: Index, group: U64, view: View, end_us: int) -> Mask | None:
+        """Which to look at further of more rows than a pane may bring, where most are known to be of groups that bring nothing towards a bound; None: all."""
         if len(at) <= PANE_ROWS or not self.window.choice.mostly_quiet:
-            return at
+            return None
         weight = view["weight"].take(at)
         values = {name: value * weight for name, value in self._gate_values(view, at).items()}
-        return at[self.window.choice.heard(self.groups(view, at), weight, values, end_us)]
+        return self.window.choice.heard(group, weight, values, end_us)
 
     def _measured(self, picked: Picked) -> Columns:
         """What must be kept of some rows of a view to judge them later, but for what it took to choose them."""
@@ -198,12 +201,12 @@ class Runner:
         per = self.rule.match.per
         return Picked(view, at).shared(f"group {', '.join(key.text for key in per)}", lambda v: keys.hashes(per, v, ours=True))
 
-    def _held(self, rows: Columns, source: Source, fired: Array) -> Columns:
+    def _held(self, rows: Columns, view: View, fired: Array) -> Columns:
         mine = among(rows["group"], fired)
         if not mine.any():
             return {}
-        at = rows["at"][mine]
-        return {"group": rows["group"][mine], "weight": rows["weight"][mine]} | {name: source[name][at] for name in self._evidence}
+        source = Source(Picked(view, rows["at"][mine]), self.rule.identity)
+        return {"group": rows["group"][mine], "weight": rows["weight"][mine]} | {name: source[name] for name in self._evidence}
 
     def fire(self, end_us: int, *, last: bool = False) -> list[Firing]:
         """Judge the groups that had rows since the last judgement, at most once a step. With `last` also what still waits for answers."""
@@ -298,7 +301,7 @@ class Runner:
 def _chance(view: View) -> Array:
     """A number a row that decides which rows stay when there are too many, the same in every run; rows that share it are alike."""
     whole, at = (view.whole, view.at) if isinstance(view, Picked) else (view, None)
-    columns = [whole[name] for name in ("peer_hi", "peer_lo", "own_port", "peer_port", "start_us", "end_us", "bytes", "frame")]
+    columns = [whole[name] for name in ("peer_hi", "peer_lo", "own_port", "peer_port", "start_us", "frame")]
     return mix(*columns) if at is None else mix_at(at, *columns)
 
 
