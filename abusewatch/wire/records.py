@@ -1,6 +1,7 @@
 """Columns of any layout become flow batches: addresses, ports, counters, both directions of a biflow."""
 
 from dataclasses import dataclass, fields, replace
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -174,19 +175,19 @@ def _bytes(columns: Columns, count: int) -> U64:
 
 def _flags(columns: Columns, direction: str, count: int) -> U8:
     """TCP flags; YAF gives those of the first packet and of the rest. Of the 16 bits of element 6 (RFC 7125) the lower 8 are kept."""
-    flags = np.zeros(count, np.uint8)
-    for name in ("flags", "flags_first", "flags_rest"):
-        column = columns.get(direction + name)
-        if column is not None:
-            flags = flags | column.astype(np.uint8)
-    return flags
+    told = [columns[direction + name].astype(np.uint8, copy=False) for name in ("flags", "flags_first", "flags_rest") if direction + name in columns]
+    return reduce(np.bitwise_or, told) if told else np.zeros(count, np.uint8)
+
+
+def _port(columns: Columns, names: tuple[str, str], count: int) -> U16:
+    told = next((columns[name] for name in names if name in columns), None)
+    return np.zeros(count, np.uint16) if told is None else told.astype(np.uint16, copy=False)
 
 
 def _ports(columns: Columns) -> tuple[U16, U16]:
     """Ports; for ICMP and ICMPv6 0 and type * 256 + code, wherever the exporter put those."""
     count = len(next(iter(columns.values())))
-    src = _first(columns, ("src_port", "nat_src_port"), count).astype(np.uint16)
-    dst = _first(columns, ("dst_port", "nat_dst_port"), count).astype(np.uint16)
+    src, dst = (_port(columns, (f"{edge}_port", f"nat_{edge}_port"), count) for edge in ("src", "dst"))
     protocol = columns.get("protocol")
     if protocol is None:
         return src, dst
