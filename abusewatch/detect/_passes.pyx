@@ -19,10 +19,10 @@ cdef uint64_t STIR = 0xBF58476D1CE4E5B9ULL
 
 
 def pour(
-    uint16_t[::1] bucket, double[::1] packets_of, double[::1] octets_of, const int32_t[:] slot, const uint64_t[:] peer_hi, const uint64_t[:] peer_lo,
+    uint16_t[::1] bucket, double[:, ::1] sent, const int32_t[:] slot, const uint64_t[:] peer_hi, const uint64_t[:] peer_lo,
     const uint8_t[:] outbound, const uint64_t[:] packets, const uint64_t[:] octets, const uint32_t[:] rate,
 ):
-    """The bucket of each row, and what was sent in all rows of each."""
+    """The bucket of each row, and the packets and octets that were sent in all rows of each, side by side."""
     cdef Py_ssize_t i, n = bucket.shape[0]
     cdef uint64_t net
     cdef double each
@@ -34,8 +34,8 @@ def pour(
             bucket[i] = <uint16_t>(net >> BUCKET_SHIFT)
             if outbound[i]:
                 each = rate[i] if rate[i] > 1 else 1
-                packets_of[bucket[i]] += <double>packets[i] * each
-                octets_of[bucket[i]] += <double>octets[i] * each
+                sent[bucket[i], 0] += <double>packets[i] * each
+                sent[bucket[i], 1] += <double>octets[i] * each
 
 
 ctypedef fused small:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from abusewatch.detect.views import View
-from abusewatch.detect.window import Block, Window
+from abusewatch.detect.window import JUDGED, Block, Window
 
 LITTLE = 8  # times less than the rule that wants most
 
@@ -42,7 +42,7 @@ def _share(view: View, blocks: list[Block]) -> None:
     for block in blocks:
         wanted[block.rows["at"]] = True
     place = np.cumsum(wanted, dtype=np.intp) - 1
-    store = view.only(np.flatnonzero(wanted))
+    store = view.only(np.flatnonzero(wanted), but=JUDGED)
     for block in blocks:
         assert block.source is not None  # noqa: S101  only those with one come here
         block.rows["at"] = place.take(block.rows["at"])

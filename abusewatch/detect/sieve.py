@@ -123,10 +123,10 @@ def poured(view: View) -> tuple[U16, dict[str, F64]]:
         return np.zeros(0, np.uint16), {name: np.zeros(1 << BITS) for name in SUMMED}
     if KERNEL is None:
         return _poured(view)
-    bucket, sent = np.empty(view.rows, np.uint16), {name: np.zeros(1 << BITS) for name in SUMMED}
-    columns = (view[name] for name in ("packets", "bytes", "sampling_rate"))
-    KERNEL.pour(bucket, *sent.values(), view["slot"], view["peer_hi"], view["peer_lo"], view.stored("outbound").view(np.uint8), *columns)
-    return bucket, sent
+    bucket, sent = np.empty(view.rows, np.uint16), np.zeros((1 << BITS, len(SUMMED)))
+    columns = (view[name] for name in (*SUMMED, "sampling_rate"))
+    KERNEL.pour(bucket, sent, view["slot"], view["peer_hi"], view["peer_lo"], view.stored("outbound").view(np.uint8), *columns)
+    return bucket, dict(zip(SUMMED, sent.T, strict=True))
 
 
 def _poured(view: View) -> tuple[U16, dict[str, F64]]:

@@ -20,7 +20,11 @@ MOST_EXPORTERS = 256
 
 MOST = (1 << 63) - 1  # what stores and schemas hold; an exporter may claim more
 
-OUTCOMES = ("unanswered", "refused", "answered")
+OUTCOMES = ("unanswered", "refused", "answered", "unknown")
+EVIDENCE = (
+    "start_us", "end_us", "own_hi", "own_lo", "own_port", "peer_hi", "peer_lo", "peer_port", "protocol", "packets", "bytes", "flags", "reply_packets",
+    "outcome", "frame",
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -110,7 +114,9 @@ class Tally:
     def targets(self) -> tuple[Target, ...]:
         """The attacked addresses that are kept, most flows first."""
         ordered = sorted(self._targets.items(), key=lambda item: (-item[1].flows, item[0]))
-        return tuple(_as_target(at, target) for at, target in ordered)
+        parts = {id(columns): columns for _, target in ordered for columns, _ in target.rows}
+        told = {number: evidence_rows(columns) for number, columns in parts.items()}
+        return tuple(_as_target(at, target, [told[id(columns)][n] for columns, n in target.rows]) for at, target in ordered)
 
     def _add_frames(self, rows: Columns) -> None:
         low, high = int(rows["frame"].min()), max(int(rows["frame"].max()), int(rows["frame_last"].max()))
@@ -186,10 +192,9 @@ class Tally:
             self._distinct = np.sort(np.concatenate((self._distinct, new)))[:MOST_HASHES]
 
 
-def _as_target(at: tuple[int, int], t: _Target) -> Target:
-    rows = tuple(evidence_row(*row) for row in t.rows)
+def _as_target(at: tuple[int, int], t: _Target, rows: list[EvidenceRow]) -> Target:
     ports = tuple(sorted(t.ports))[:MOST_PORTS]
-    return Target(address.text(*at), whole(t.flows), whole(t.packets), whole(t.bytes), t.first_us, t.last_us, ports, rows)
+    return Target(address.text(*at), whole(t.flows), whole(t.packets), whole(t.bytes), t.first_us, t.last_us, ports, tuple(rows))
 
 
 def whole(value: float) -> int:
@@ -197,17 +202,19 @@ def whole(value: float) -> int:
     return min(round(value), MOST)
 
 
-def evidence_row(rows: Columns, at: int) -> EvidenceRow:
-    """One row as evidence, header fields only."""
-    conversation = "outcome" in rows
-    return EvidenceRow(
-        start_us=int(rows["start_us"][at]), end_us=int(rows["end_us"][at]),
-        src=address.text(int(rows["own_hi"][at]), int(rows["own_lo"][at])), src_port=int(rows["own_port"][at]),
-        dst=address.text(int(rows["peer_hi"][at]), int(rows["peer_lo"][at])), dst_port=int(rows["peer_port"][at]),
-        protocol=int(rows["protocol"][at]), packets=whole(rows["packets"][at]), bytes=whole(rows["bytes"][at]), flags=int(rows["flags"][at]),
-        reply_packets=whole(rows["reply_packets"][at]) if conversation else 0,
-        outcome=OUTCOMES[int(rows["outcome"][at])] if conversation else "unknown", frame=int(rows["frame"][at]),
-    )  # fmt: skip
+def evidence_rows(rows: Columns) -> list[EvidenceRow]:
+    """Rows as evidence, header fields only."""
+    n = len(rows["start_us"])
+    if "outcome" not in rows:
+        rows = rows | {"reply_packets": np.zeros(n, np.uint64), "outcome": np.full(n, OUTCOMES.index("unknown"))}
+    return [
+        EvidenceRow(
+            start_us=start_us, end_us=end_us, src=address.text(own_hi, own_lo), src_port=own_port, dst=address.text(peer_hi, peer_lo), dst_port=peer_port,
+            protocol=protocol, packets=whole(packets), bytes=whole(octets), flags=flags, reply_packets=whole(replies), outcome=OUTCOMES[outcome], frame=frame,
+        )
+        for start_us, end_us, own_hi, own_lo, own_port, peer_hi, peer_lo, peer_port, protocol, packets, octets, flags, replies, outcome, frame
+        in zip(*(rows[name].tolist() for name in EVIDENCE), strict=True)
+    ]  # fmt: skip
 
 
 def _count(counter: Counter[int], values: np.ndarray) -> None:

@@ -1,6 +1,6 @@
 """What a rule reads: the columns of `detect.columns`, made from labelled rows only when a rule asks for them, and once for all rules of a pane."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 import numpy as np
 
@@ -39,7 +39,7 @@ class View(Mapping[str, Array]):
     @property
     def rows(self) -> int:
         """Count the rows."""
-        return len(self._rows["slot"]) if self._rows else 0
+        return len(next(iter(self._rows.values()), ()))
 
     @property
     def every(self) -> Array:
@@ -65,9 +65,9 @@ class View(Mapping[str, Array]):
         """Forget what was computed: the rules have done with this pane, though one may be looked back at."""
         self._made.clear()
 
-    def only(self, at: Array) -> "View":
-        """Some rows by themselves; nothing of the others is kept."""
-        return View(r.take(self._rows, at), self._derived)
+    def only(self, at: Array, but: Collection[str] = ()) -> "View":
+        """Some rows by themselves, `but` for some columns; nothing of the others is kept."""
+        return View(r.take({name: column for name, column in self._rows.items() if name not in but}, at), self._derived)
 
     def stored(self, name: str) -> Array:
         """The column as it was labelled, where a derived one has the same name."""

@@ -35,7 +35,7 @@ COMPACT_PARTS = 16
 JOINED = 8  # merged blocks that become one, and so many of those again: a window of hours, asked at each pane, is some thirty blocks, not a thousand
 
 JUDGED = frozenset({"slot", "sampling_rate", "packets", "start_us", "end_us"})
-"""Evidence that judgement needs too, and that fresh blocks therefore hold themselves."""
+"""Evidence that judgement needs too, and that fresh blocks therefore hold themselves; no source need have it (`detect.compact`)."""
 
 
 @dataclass(slots=True, eq=False)
@@ -213,7 +213,7 @@ class Window:
     def _with_evidence(self, block: Block, at: Array) -> Columns:
         rows = r.take(block.rows, at)
         if block.source is not None:
-            rows |= {name: r.pick(block.source[name], rows["at"]) for name in self.evidence}
+            rows |= {name: r.pick(block.source[name], rows["at"]) for name in self.evidence if name not in JUDGED}
         return rows
 
     def _merge(self, slots: int) -> None:

@@ -32,7 +32,7 @@ def parse(text: str) -> Address:
 def text(hi: int, lo: int) -> str:
     """Write the address of two halves in its canonical form (RFC 5952)."""
     if is_v4((hi, lo)):
-        return str(ipaddress.IPv4Address(lo & 0xFFFF_FFFF))
+        return f"{lo >> 24 & 255}.{lo >> 16 & 255}.{lo >> 8 & 255}.{lo & 255}"
     return str(ipaddress.IPv6Address(hi << 64 | lo))
 
 
