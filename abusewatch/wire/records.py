@@ -77,7 +77,7 @@ def _times(columns: Columns, rows: Rows, counts: Refusals) -> tuple[I64, I64]:
         counts.charge(Reason.CLOCK, rows.exporter[mended])
     if rows.shift_us is not None:
         start, end = start - rows.shift_us, end - rows.shift_us
-    if rows.latest_us is not None and (end > rows.latest_us).any():
+    if rows.latest_us is not None and end.max(initial=0) > rows.latest_us:
         # The header's clock is right, the record's is not: a local time taken for UTC, or another card's.
         over = end > rows.latest_us
         counts.charge(Reason.CLOCK, rows.exporter[over])

@@ -44,14 +44,17 @@ def spans(columns: Columns, export_us: I64, uptime_ms: I64) -> tuple[I64, I64, B
 
 def _mend(start: I64, end: I64, export_us: I64) -> tuple[I64, I64, Bool | None]:
     """Put times more than a day after their export at the export, and starts after or a month before their end at the end."""
+    if not len(end) or _all_sound(start, end, export_us):
+        return start, end, None
     late = end > export_us + DAY_US
-    if late.any():
-        end = np.where(late, export_us, end)
+    end = np.where(late, export_us, end)
     turned = (start > end) | (end - start > MAX_AGE_US)
-    if turned.any():
-        start = np.where(turned, end, start)
-    mended: Bool = late | turned
-    return start, end, mended if mended.any() else None
+    return np.where(turned, end, start), end, late | turned
+
+
+def _all_sound(start: I64, end: I64, export_us: I64) -> bool:
+    lasted = end - start
+    return bool(lasted.min() >= 0 and lasted.max() <= MAX_AGE_US and (end - export_us).max() <= DAY_US)
 
 
 def _duration(columns: Columns, like: I64) -> I64:
@@ -67,6 +70,8 @@ def _absolute(edge: str, columns: Columns) -> Stamp | None:
     for unit, factor in (("ms", 1_000), ("s", 1_000_000)):
         raw = columns.get(f"{edge}_{unit}")
         if raw is not None:
+            if len(raw) and raw.min() > 0 and raw.max() <= LATEST_US // factor:
+                return raw.astype(np.int64) * factor, None
             # Later is nonsense and would overflow; as zero it falls back to the export time.
             value = np.where(raw > LATEST_US // factor, 0, raw).astype(np.int64)
             return value * factor, value > 0
@@ -91,5 +96,5 @@ def _relative(edge: str, columns: Columns, export_us: I64, uptime_ms: I64) -> St
         # Nobody said when the exporter started (IPFIX without element 160): take the record to end with its export.
         uptime_ms = np.where(unsaid, columns.get("end_uptime", raw).astype(np.int64), uptime_ms)
     # As a signed 32-bit difference the age survives the wrap after 49.7 days.
-    age = (uptime_ms - raw.astype(np.int64)).astype(np.int32)
-    return export_us - age.astype(np.int64) * 1_000, None
+    age_ms = (uptime_ms.astype(np.uint32) - raw.astype(np.uint32, copy=False)).view(np.int32)
+    return export_us - np.multiply(age_ms, 1_000, dtype=np.int64), None
