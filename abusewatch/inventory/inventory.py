@@ -110,11 +110,15 @@ class Inventory:
             Direction.INTERNAL: int(np.count_nonzero(internal)), Direction.SPOOFED: int(np.count_nonzero(behind_port)),
             Direction.TRANSIT: int(np.count_nonzero(foreign & ~behind_port)),
         }  # fmt: skip
-        sides = [self._seen(batch, source | foreign, foreign) | {"internal": r.settled(internal), "spoofed": r.settled(behind_port)}]
+        flags = {
+            "internal": _flag(internal, counts[Direction.INTERNAL]), "spoofed": _flag(behind_port, counts[Direction.SPOOFED]),
+            "transit": _flag(foreign, counts[Direction.SPOOFED] + counts[Direction.TRANSIT]),
+        }  # fmt: skip
+        sides = [self._seen(batch, source | foreign, foreign) | flags]
         if counts[Direction.INTERNAL]:
             # Both ends are ours: such a record is seen once more, from its destination.
             there, none = batch.take(np.flatnonzero(internal)), np.zeros(counts[Direction.INTERNAL], np.bool_)
-            sides.append(self._seen(there, none, none) | {"internal": ~none, "spoofed": none})
+            sides.append(self._seen(there, none, none) | {"internal": ~none, "spoofed": none, "transit": none})
         return [r.take(rows, rows["slot"] >= 0) if (rows["slot"] < 0).any() else rows for rows in sides], counts
 
     def _seen(self, batch: FlowBatch, sent: NDArray[np.bool_], foreign: NDArray[np.bool_]) -> Columns:
@@ -128,7 +132,7 @@ class Inventory:
         (own_hi, peer_hi), (own_lo, peer_lo), (own_port, peer_port) = map(ends, ("hi", "lo", "port"))
         rows: Columns = {
             "own_hi": own_hi, "own_lo": own_lo, "peer_hi": peer_hi, "peer_lo": peer_lo, "own_port": own_port, "peer_port": peer_port,
-            "start_us": batch.start_us, "end_us": np.maximum(batch.end_us, batch.start_us), "outbound": sent, "transit": r.settled(foreign),
+            "start_us": batch.start_us, "end_us": np.maximum(batch.end_us, batch.start_us), "outbound": sent,
         }  # fmt: skip
         for name in ("protocol", "flags", "packets", "bytes"):
             rows[name] = getattr(batch, name)
@@ -176,6 +180,11 @@ class Inventory:
             number = self._number.get((parsed.version, length, first))
             if number is not None:
                 yield number
+
+
+def _flag(column: NDArray[np.bool_], true: int) -> Array:
+    """The same, as one value where all rows have the same; `true` counts those that have it."""
+    return np.broadcast_to(np.bool_(true > 0), column.shape) if true in {0, len(column)} else column
 
 
 def turned(src: Array, dst: Array, sent: NDArray[np.bool_]) -> tuple[Array, Array]:

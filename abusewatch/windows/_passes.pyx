@@ -1,6 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False, binding=True
-"""What is done to every row in one pass, where numpy makes five to twenty: the twins of `order.mix`, `pairs.key_of` and `pairs.reduced`, `levels.Levels.follows`
-and `marks.Marks`, to which they are held by tests on every value.
+"""What is done to every row in one pass, where numpy makes five to twenty: the twins of `order.mix`, `panes.greatest_before`, `pairs.key_of` and
+`pairs.reduced`, `levels.Levels.follows` and `marks.Marks`, to which they are held by tests on every value.
 
 Arrays are made by the caller and have the lengths he says; nothing here raises, allocates or holds the interpreter while it works.
 """
@@ -52,6 +52,17 @@ def absorb_at(uint64_t[::1] state, const integer[:] column, const int64_t[:] at)
     with nogil:
         for i in range(n):
             state[i] = stirred(state[i], <uint64_t>column[at[i]])
+
+
+def greatest_before(int64_t[::1] out, const int64_t[:] values):
+    """The greatest of those before each value, and last that of all; `out` has one more place, of which the first is set."""
+    cdef Py_ssize_t i, n = values.shape[0]
+    cdef int64_t greatest = out[0]
+    with nogil:
+        for i in range(n):
+            if values[i] > greatest:
+                greatest = values[i]
+            out[i + 1] = greatest
 
 
 def keys(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from abusewatch.model import rows as r
 from abusewatch.model.rows import Columns
 from abusewatch.windows.lag import Lag
-from abusewatch.windows.order import starts_of
+from abusewatch.windows.order import KERNEL, starts_of
 
 SECOND = 1_000_000
 BEGINNING = 1 << 62
@@ -79,8 +79,7 @@ class Panes:
             return None
         if self._closed is not None and self.restart and int(end_us.max()) < self._closed * self.pane_us - self.lateness_us:
             return None
-        begun = end_us[0] if self._newest_us == -BEGINNING else self._newest_us
-        newest = np.maximum.accumulate(np.concatenate(([begun], end_us)))  # before each record, and after the last
+        newest = greatest_before(end_us, int(end_us[0]) if self._newest_us == -BEGINNING else self._newest_us)
         if self._closed is not None:
             self._reached = max(self._reached, self._closed)
         fresh = np.ones(len(end_us), np.bool_)
@@ -168,3 +167,13 @@ class Panes:
             self._parted.discard(n)
         parts = self._open.pop(n, None)
         return Pane((n + 1) * self.pane_us, r.joined(parts) if parts else r.empty(), part=part)
+
+
+def greatest_before(values: NDArray[np.int64], begun: int) -> NDArray[np.int64]:
+    """The greatest of `begun` and the values before each value, and last that of all: (n + 1,)."""
+    if KERNEL is None:
+        return np.maximum.accumulate(np.concatenate(([begun], values)))
+    out = np.empty(len(values) + 1, np.int64)
+    out[0] = begun
+    KERNEL.greatest_before(out, values)
+    return out

@@ -10,8 +10,8 @@ What says so in its records (flowDirection, IPFIX element 61) is settled where t
   of a pair goes, those of one packet as well. Before that is proven nothing of one exporter goes.
 
 Sampled records are left alone: two samples of one flow count different packets, and no record of one can be found in the other.
-A full look costs a sort. So a large pane is first looked at for a sixteenth of the own addresses, another sixteenth each time, and as a whole only where that
-has found twins in the last ten minutes.
+A full look costs a sort. So a large pane is first looked at for some of the own addresses, a sixteenth or, where that is many rows, less, others each time,
+and as a whole only where that has found twins in the last ten minutes.
 """
 
 from dataclasses import dataclass, field
@@ -31,6 +31,8 @@ EXACT_US = 2_000
 SMALL = 4_096
 """Rows of a pane that is always looked at as a whole: a millisecond or so every five seconds."""
 PARTS = 16
+ENOUGH = 8_192
+"""Rows of which half a hundredth are enough to tell."""
 SUSPECT_SHARE = 0.005
 HOT_US = 600 * SECOND
 PROVEN_PAIRS = 8
@@ -102,8 +104,9 @@ class Twins:
 
     def _suspects(self, rows: Columns, eligible: Bool) -> bool:
         """Look at some of the own addresses, others each time, and say whether there are twins among them."""
-        self._turn = (self._turn + 1) % PARTS
-        few = np.flatnonzero(eligible & ((rows["slot"] & (PARTS - 1)) == self._turn))
+        self._turn += 1
+        parts = max(PARTS, 1 << (len(eligible) // ENOUGH).bit_length())
+        few = np.flatnonzero(eligible & ((rows["slot"] & (parts - 1)) == self._turn % parts))
         gone = self._second({name: rows[name][few] for name in NEEDED}, 0)
         return bool(np.count_nonzero(gone) > SUSPECT_SHARE * len(few))
 

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from abusewatch.model import rows as r
 from abusewatch.model.address import MAPPED
-from abusewatch.windows import levels, marks, order, pairs
+from abusewatch.windows import levels, marks, order, pairs, panes
 
 pytestmark = pytest.mark.compiled("abusewatch.windows._passes")
 
-MODULES = (order, pairs, levels, marks)
+MODULES = (order, pairs, levels, marks, panes)
 SECOND = 1_000_000
 EDGES = {"u": lambda t: [0, 1, np.iinfo(t).max], "i": lambda t: [np.iinfo(t).min, -1, 0, np.iinfo(t).max], "b": lambda _: [False, True]}
 
@@ -112,3 +112,11 @@ def test_marks(n, seed, sets):
         compiled, plain = both(monkeypatch, act)
         same(compiled, plain)
         assert sets > 1 or n < 50 or compiled["shed"][0]
+
+
+@pytest.mark.parametrize(("n", "begun"), [(0, 5), (1, -3), (1000, 0), (1000, 2**62)])
+def test_the_greatest_before_each(monkeypatch, n, begun):
+    values = column(np.int64, n, n)[::2]
+    compiled, plain = both(monkeypatch, lambda: panes.greatest_before(values, begun))
+    assert compiled.tolist() == plain.tolist()
+    assert compiled.tolist() == [max(begun, *values[:i].tolist()) if i else begun for i in range(len(values) + 1)]

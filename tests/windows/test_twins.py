@@ -33,7 +33,7 @@ def shuffled(*parts):
 
 
 @pytest.mark.parametrize("packets", [1, 9])
-@pytest.mark.parametrize("n", [50, 3 * SMALL])
+@pytest.mark.parametrize("n", [50, 3 * SMALL, 40 * SMALL])
 def test_two_routers_behind_each_other(n, packets):
     twins = Twins()
     for pane in range(20):
