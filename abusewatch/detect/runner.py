@@ -299,9 +299,12 @@ class Runner:
 
 
 def _chance(view: View) -> Array:
-    """A number a row that decides which rows stay when there are too many, the same in every run; rows that share it are alike."""
+    """A number a row that decides which rows stay when there are too many, the same in every run; rows that share it are alike.
+
+    Ends and start alone do not tell the samples of one datagram apart, and which of them stays would be a matter of arrival.
+    """
     whole, at = (view.whole, view.at) if isinstance(view, Picked) else (view, None)
-    columns = [whole[name] for name in ("peer_hi", "peer_lo", "own_port", "peer_port", "start_us", "frame")]
+    columns = [whole[name] for name in ("peer_hi", "peer_lo", "own_port", "peer_port", "start_us", "end_us", "bytes", "frame")]
     return mix(*columns) if at is None else mix_at(at, *columns)
 
 

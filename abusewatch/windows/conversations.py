@@ -65,15 +65,15 @@ class Conversations:
 
     def close(self, pane: Pane) -> Columns:
         """Add a pane's rows and give the conversations whose outcome is known by its end, as columns (see `outcomes.view`)."""
-        self._expect(pane)
         rows = pairs.eligible(pane.rows)
-        if r.length(rows):
-            rows = self._followed(rows)
-        elif pane.end_us not in self._parts:
-            self.levels.rest()
         done: list[Columns] = []
         if r.length(rows):
-            done += self._add(pairs.reduced(rows), whole=not pane.part)
+            self._expect(pane.end_us)
+            followed = self._followed(rows)
+            if r.length(followed):
+                done += self._add(pairs.reduced(followed), whole=not pane.part)
+        elif pane.end_us not in self._parts:
+            self.levels.rest()
         if not pane.part:
             self._parts_before = self._parts.pop(pane.end_us, 1)
             done += self._timed_out(pane.end_us, final=pane.last)
@@ -89,11 +89,10 @@ class Conversations:
     def _tables(self) -> tuple[Waiting, ...]:
         return self._waiting, *self._young.tables
 
-    def _expect(self, pane: Pane) -> None:
+    def _expect(self, end_us: int) -> None:
         """A pane is expected to come in as many parts as the one before, or as it already has."""
-        if r.length(pane.rows):
-            self._parts[pane.end_us] = self._parts.get(pane.end_us, 0) + 1
-        self.levels.parts = max(self._parts_before, self._parts.get(pane.end_us, 1))
+        self._parts[end_us] = self._parts.get(end_us, 0) + 1
+        self.levels.parts = max(self._parts_before, self._parts[end_us])
 
     def _no_marks(self) -> Marks:
         return Marks(self.grace_us // SECOND, self.linger_us // SECOND)

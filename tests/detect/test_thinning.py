@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from abusewatch.detect import thinning
+from abusewatch.detect import runner, thinning
 from abusewatch.detect.thinning import ALL, FIRED_ROWS, NONE, limit_for, thinned
+from abusewatch.detect.views import records
 from abusewatch.model import rows as r
 
 
@@ -108,3 +109,15 @@ def test_what_is_known_without_a_sort_is_what_a_sort_says(monkeypatch, groups, l
     assert asked
     assert shed == as_many > 0
     assert {name: column.tolist() for name, column in short.items()} == {name: column.tolist() for name, column in whole.items()}
+
+
+@pytest.mark.parametrize(("column", "results"), [("bytes", 1), ("end_us", 1), ("slot", 3)])
+def test_which_samples_of_one_datagram_stay_is_no_matter_of_arrival(column, results):
+    """They have ends and start in common; what else they say tells them apart. The control: a column that does not."""
+    n, kept = 300, set()
+    for order in (np.arange(n), np.arange(n)[::-1], np.random.default_rng(1).permutation(n)):
+        rows = r.empty() | {name: np.ones(n, dtype) for name, dtype in r.RECORD_COLUMNS.items()} | {column: (order + 1).astype(r.RECORD_COLUMNS[column])}
+        crowd = block(n, 1) | {"chance": runner._chance(records(rows)), "said": order}
+        kept.add(tuple(sorted(thinned(crowd, 20)[0]["said"].tolist())))
+    assert len(kept) == results
+    assert {len(each) for each in kept} == {20}

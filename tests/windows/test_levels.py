@@ -1,6 +1,7 @@
 """Busy addresses are followed by sample: whole conversations, a bounded table, and nobody else is touched."""
 
 import numpy as np
+import pytest
 
 from abusewatch.inventory import of_prefixes
 from abusewatch.model import rows as r
@@ -87,6 +88,35 @@ def test_what_was_admitted_by_sample_keeps_its_weight_when_calm_returns():
     weight = np.concatenate([part["weight"][part["start_us"] == 0] for part in parts if part])
     assert set(weight.tolist()) == {128.0}
     assert 0.75 < weight.sum() / 20_000 < 1.25
+
+
+def test_a_pane_is_expected_in_as_many_parts_as_the_one_before_also_when_two_close_by_turns():
+    table, inventory = Conversations(), of_prefixes(["198.51.100.0/24"])
+    rows = pane(inventory, 0, *spray(3, 7, 0)).rows
+    for end in (5, 5, 5, 10, 5):
+        table.close(Pane(end * SECOND, rows, part=True))
+    assert table.levels.parts == 4
+    table.close(Pane(5 * SECOND, r.empty()))
+    table.close(Pane(10 * SECOND, rows, part=True))
+    assert table.levels.parts == 4
+    table.close(Pane(10 * SECOND, r.empty()))
+    table.close(Pane(15 * SECOND, rows, part=True))
+    assert table.levels.parts == 2
+
+
+@pytest.mark.parametrize("passing", ["nothing", "transit"])
+def test_levels_fall_while_nothing_of_ours_comes_but_not_at_the_end_of_what_came_in_parts(passing):
+    table, inventory = Conversations(levels=Levels(budget=256)), of_prefixes(["198.51.100.0/24"])
+    busy = pane(inventory, 0, *spray(20_000, 7, 0)).rows
+    table.close(Pane(5 * SECOND, busy, part=True))
+    high = int(table.levels.of(busy["slot"][:1])[0])
+    assert high > 0
+    table.close(Pane(5 * SECOND, r.empty()))
+    assert int(table.levels.of(busy["slot"][:1])[0]) == high
+    foreign = busy | {"transit": np.ones(r.length(busy), np.bool_)}
+    for end in range(10, 10 + 5 * high, 5):
+        table.close(Pane(end * SECOND, foreign if passing == "transit" else r.empty()))
+    assert int(table.levels.of(busy["slot"][:1])[0]) == 0
 
 
 def test_a_spray_of_a_million_hides_no_scan_of_another():
